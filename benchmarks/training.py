@@ -1,0 +1,221 @@
+"""What the training loop costs: `fit` against a textbook loop, and against the least that it could cost.
+
+    python benchmarks/training.py            prints images per second and two ratios a method
+    python benchmarks/training.py --write    also writes them into benchmarks/README.md
+
+Three ways to train the same network on the same images with the same batch size and Adam settings:
+
+textbook   torchvision's MNIST with ToTensor, a shuffling DataLoader, Adam as `torch.optim` gives it, and
+           zero_grad, backward, step and .item() for each loss
+fit        `gencourse.training.fit`
+limit      the updates that `fit` makes, on mini-batches that were made beforehand: no data to fetch, no loop
+
+The limit does not train on one mini-batch over and over: that drives Adam's moments into denormal numbers,
+on which a CPU is slow, and `fit` would look faster than its own limit.
+
+They take turns, so that whatever else the machine does hits all three alike. A rate is a median over the
+rounds, a ratio the median of the ratios within a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.datasets import MNIST
+from torchvision.transforms import ToTensor
+
+from gencourse.data import ImageDataset, load
+from gencourse.methods import Autoencoder
+from gencourse.training import Method, Update, adam, choose_device, fit
+
+README = Path(__file__).with_name("README.md")
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+# A new chapter adds its method here; all three ways of training it follow from its `players` and `step`.
+METHODS: dict[str, Callable[[], Method]] = {
+    "autoencoder, dense": lambda: Autoencoder("dense", code_size=16, hidden=(512,)),
+    "autoencoder, conv": lambda: Autoencoder("conv", code_size=32),
+}
+
+
+class TextbookMover:
+    """What tutorials write: zero_grad, backward through everything, step, item."""
+
+    def __init__(self, method: Method) -> None:
+        self.optimizers = {
+            name: torch.optim.Adam(own, lr=method.learning_rate, betas=method.betas)
+            for name, own in method.players().items()
+        }
+
+    def __call__(self, player: str, loss: Tensor) -> float:
+        self.optimizers[player].zero_grad()
+        with torch.autocast(loss.device.type, enabled=False):
+            loss.backward()
+        self.optimizers[player].step()
+        return loss.item()
+
+
+class Bench:
+    """The three ways, for one choice of device, precision, batch size and images."""
+
+    def __init__(
+        self, data: ImageDataset, folder: Path, device: torch.device, args: argparse.Namespace
+    ) -> None:
+        self.data, self.folder, self.device = data, folder, device
+        self.batch_size: int = args.batch_size
+        self.precision: str = args.precision
+        self.ready = list(data.batches(args.batch_size, device=device))
+        write_torchvision_mnist(data, folder)
+
+    def textbook(self, method: Method) -> None:
+        method.to(self.device).train()
+        move = TextbookMover(method)
+        images = MNIST(str(self.folder), train=True, transform=ToTensor())
+        for x, y in DataLoader(images, batch_size=self.batch_size, shuffle=True):
+            with self._autocast():
+                method.step(x.to(self.device), move, y.to(self.device))
+
+    def fit(self, method: Method) -> None:
+        fit(
+            method,
+            self.data,
+            batch_size=self.batch_size,
+            device=self.device,
+            precision=self.precision,
+            progress=False,
+        )
+
+    def limit(self, method: Method) -> None:
+        method.to(self.device).train()
+        players = {name: list(own) for name, own in method.players().items()}
+        move = Update(
+            players, {n: adam(own, method.learning_rate, method.betas) for n, own in players.items()}
+        )
+        for x, y in self.ready:
+            with self._autocast():
+                method.step(x, move, y)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def rate(self, way: Callable[[Method], None], make: Callable[[], Method]) -> float:
+        """Images per second of one pass over the data."""
+        method = make()
+        start = time.perf_counter()
+        way(method)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return len(self.data) / (time.perf_counter() - start)
+
+
+def write_torchvision_mnist(data: ImageDataset, folder: Path) -> None:
+    """The images as the raw files that torchvision looks for, so that it downloads nothing."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    for prefix in ("train", "t10k"):  # torchvision looks for both, though only the first is read here
+        for name, values in (("images-idx3", data.images.squeeze(1)), ("labels-idx1", data.labels.byte())):
+            header = bytes([0, 0, 8, values.dim()]) + b"".join(n.to_bytes(4, "big") for n in values.shape)
+            (raw / f"{prefix}-{name}-ubyte").write_bytes(header + values.numpy().tobytes())
+
+
+def measure(name: str, bench: Bench, warm: Bench, repeats: int) -> dict[str, float]:
+    """Medians over rounds in which the three ways take turns."""
+    make = METHODS[name]
+    ways = ("textbook", "fit", "limit")
+    for way in ways:
+        warm.rate(getattr(warm, way), make)
+    rounds: list[dict[str, float]] = []
+    for turn in range(repeats):
+        order = [ways[(turn + i) % 3] for i in range(3)]
+        rounds.append({way: bench.rate(getattr(bench, way), make) for way in order})
+    return {way: statistics.median(r[way] for r in rounds) for way in ways} | {
+        "fit/textbook": statistics.median(r["fit"] / r["textbook"] for r in rounds),
+        "fit/limit": statistics.median(r["fit"] / r["limit"] for r in rounds),
+    }
+
+
+def processor(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def table(results: dict[str, dict[str, float]], parameters: dict[str, int]) -> str:
+    rows = [
+        "| method | parameters | textbook | fit | limit | fit ÷ textbook | fit ÷ limit |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, r in results.items():
+        rates = " | ".join(f"{r[way]:,.0f}".replace(",", " ") for way in ("textbook", "fit", "limit"))
+        count = f"{parameters[name]:,}".replace(",", " ")
+        rows.append(f"| {name} | {count} | {rates} | {r['fit/textbook']:.2f} | {r['fit/limit']:.3f} |")
+    return "\n".join(rows)
+
+
+def write(text: str) -> None:
+    """Put the text between the markers of benchmarks/README.md, and leave the rest of it alone."""
+    old = README.read_text(encoding="utf-8") if README.exists() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
+    if old.count(BEGIN) != 1 or old.count(END) != 1:
+        raise SystemExit(f"{README} needs the lines '{BEGIN}' and '{END}' once each: put them back.")
+    before, rest = old.split(BEGIN)
+    after = rest.split(END)[1]
+    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--images", type=int, default=20_000, help="in one measured pass")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=5, help="rounds; the median counts")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--method", choices=METHODS, action="append", help="only this one; may be repeated")
+    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
+    args = parser.parse_args()
+
+    torch.set_num_threads(args.threads)
+    device = choose_device(args.device)
+    data = load("mnist").take(args.images)
+    results: dict[str, dict[str, float]] = {}
+    parameters: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(data, Path(folder, "all"), device, args)
+        warm = Bench(data.take(min(len(data), 20 * args.batch_size)), Path(folder, "few"), device, args)
+        for name in args.method or METHODS:
+            results[name] = measure(name, bench, warm, args.repeats)
+            parameters[name] = sum(p.numel() for p in METHODS[name]().parameters())
+            print(name, {k: round(v, 3) for k, v in results[name].items()}, flush=True)
+
+    facts = (
+        f"Images per second. {processor(device)}, {os.cpu_count()} cores, {args.threads} thread(s), "
+        f"{args.precision}, batch size {args.batch_size}, {args.images} images a pass, median of {args.repeats} "
+        f"rounds; torch {torch.__version__}, Python {platform.python_version()}, {platform.system()}, "
+        f"{datetime.date.today().isoformat()}."
+    )
+    text = f"{table(results, parameters)}\n\n{facts}"
+    print(f"\n{text}")
+    if args.write:
+        write(text)
+        print(f"\nwritten to {README}")
+
+
+if __name__ == "__main__":
+    main()

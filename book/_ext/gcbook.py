@@ -1,0 +1,254 @@
+"""Sphinx glue for the course book.
+
+- The execution cache of the notebooks sees the package code that a chapter imports, and the preset.
+- `\\tag{1.4}` works in every display equation, and gives it the anchor #eq-1-4.
+- A line `<!-- generated: ledger -->` in a page is replaced by generated text.
+- The repository's address comes from pyproject.toml; Thebe is dropped (it fetches code from a CDN).
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import ledger
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "gencourse"
+# Read by chapters through functions, so no import shows them: a change runs every chapter again.
+ALWAYS = ("requirements.txt", "gencourse/checkpoints/**/*", "chapters/results/*.json")
+GENERATED = re.compile(r"^<!-- generated: (\w+) -->\s*$", re.M)
+GENERATORS: dict[str, Callable[[], str]] = {"ledger": lambda: ledger.page(ledger.collect(ROOT))}
+
+
+# ---- what a chapter depends on -----------------------------------------------------------------------
+
+
+def parse(source: str) -> ast.Module:
+    """The syntax tree of a cell or module, without IPython's % and ! lines."""
+    return ast.parse(re.sub(r"^([ \t]*)[%!].*", r"\1pass", source, flags=re.M))
+
+
+def names(tree: ast.AST, package: str, name: str, *, lazy: bool = True) -> Iterator[str]:
+    """Dotted names of what this code imports or mentions of the package.
+
+    Args:
+        tree: parsed code.
+        package: the package's name; mentions like `gencourse.losses.x` count as an import, because
+            the package loads its rooms on first use.
+        name: the package that relative imports start from; "" in a notebook.
+        lazy: also look into functions, whose imports run only when they are called.
+    """
+    aliases = {package}
+    todo: list[ast.AST] = [tree]
+    found: list[ast.AST] = []
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            todo += node.orelse  # the body is for the type checker and never runs
+        elif lazy or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.append(node)
+            todo += ast.iter_child_nodes(node)
+    for node in found:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name
+                if alias.name == package and alias.asname:
+                    aliases.add(alias.asname)
+        elif isinstance(node, ast.ImportFrom):
+            start = ".".join(name.split(".")[: len(name.split(".")) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (start, node.module or "") if part)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+    for node in found:
+        if isinstance(node, ast.Attribute):
+            dotted = ast.unparse(node)
+            first, _, rest = dotted.partition(".")
+            if first in aliases and re.fullmatch(r"[\w.]+", rest):
+                yield f"{package}.{rest}"
+
+
+def dependencies(cells: Iterable[str], package: Path = PACKAGE) -> list[Path]:
+    """Files of the package that these code cells use: Python, transitively, and the .js and .css beside it."""
+    seen: set[Path] = set()
+    wanted = list(names(parse("\n".join(cells)), package.name, ""))
+    done: set[str] = set()
+    init = package / "__init__.py"
+    doors = {n.name: n for n in parse(init.read_text("utf-8")).body if isinstance(n, ast.FunctionDef)}
+
+    def load(path: Path) -> None:
+        if path in seen or not path.is_file():
+            return
+        seen.add(path)
+        parts = path.relative_to(package.parent).with_suffix("").parts
+        home = ".".join(parts[:-1])  # what a relative import starts from
+        text = path.read_text(encoding="utf-8")
+        # The package's own functions (gencourse.check) import their room when called: see doors.
+        wanted.extend(names(parse(text), package.name, home, lazy=path != init))
+        if path != init and path.name == "__init__.py" and re.search(r"import_module|pkgutil", text):
+            for sibling in sorted(path.parent.glob("*.py")):  # loaded by name at run time: take them all
+                load(sibling)
+
+    while wanted:
+        name = wanted.pop()
+        if name in done or name.split(".")[0] != package.name:
+            continue
+        done.add(name)
+        parts = name.split(".")[1:]
+        if len(parts) == 1 and parts[0] in doors:
+            wanted.extend(names(doors[parts[0]], package.name, package.name))
+        for length in range(len(parts) + 1):
+            place = package.joinpath(*parts[:length])
+            load(place / "__init__.py")
+            if length:
+                load(place.with_suffix(".py"))
+    folders = {path.parent for path in seen}
+    return sorted(
+        seen | {file for folder in folders for end in ("*.js", "*.css") for file in folder.glob(end)}
+    )
+
+
+def notebook_key(notebook: dict[str, Any]) -> str:
+    """Changes when a chapter's outputs may have changed, beyond its own code."""
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    files = dependencies(cells)
+    files += sorted(path for pattern in ALWAYS for path in ROOT.glob(pattern) if path.is_file())
+    digest = hashlib.sha256(os.environ.get("GENCOURSE_PRESET", "book").encode())
+    for file in files:
+        digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+# ---- reading pages -----------------------------------------------------------------------------------
+
+
+def seen_keys(env: BuildEnvironment) -> dict[str, str]:
+    """Page name -> key under which it was last read; kept with Sphinx's own records."""
+    if not hasattr(env, "gencourse_keys"):
+        env.gencourse_keys = {}  # type: ignore[attr-defined]
+    return env.gencourse_keys  # type: ignore[attr-defined]
+
+
+def expand(text: str) -> str:
+    """Put generated text in the place of its marker."""
+    return GENERATED.sub(lambda match: GENERATORS[match[1]](), text)
+
+
+def key_of(text: str, *, is_notebook: bool) -> str | None:
+    """The key of a page's source; None for a page that depends on itself only."""
+    if is_notebook:
+        return notebook_key(json.loads(text))
+    return hashlib.sha256(expand(text).encode()).hexdigest() if GENERATED.search(text) else None
+
+
+def source_read(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Add the key to a notebook (in memory only), generated text to a page."""
+    is_notebook = str(app.env.doc2path(docname)).endswith(".ipynb")
+    key = key_of(source[0], is_notebook=is_notebook)
+    if key is None:
+        return
+    seen_keys(app.env)[docname] = key
+    if is_notebook:
+        notebook = json.loads(source[0])
+        # jupyter-cache compares the code cells and the kernelspec, and nothing else.
+        kernel = notebook["metadata"].setdefault(
+            "kernelspec", {"name": "python3", "display_name": "Python 3"}
+        )
+        kernel["gencourse_key"] = key
+        source[0] = json.dumps(notebook)
+    else:
+        source[0] = expand(source[0])
+
+
+def outdated(app: Sphinx, env: BuildEnvironment, added: set, changed: set, removed: set) -> list[str]:
+    """Pages whose own file is unchanged, but not what they depend on."""
+    old = []
+    for docname, key in seen_keys(env).items():
+        path = Path(env.doc2path(docname))
+        if docname in removed or not path.is_file():
+            continue
+        if key_of(path.read_text(encoding="utf-8"), is_notebook=path.suffix == ".ipynb") != key:
+            old.append(docname)
+    return old
+
+
+def purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    """Forget a page before it is read again."""
+    seen_keys(env).pop(docname, None)
+
+
+def merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildEnvironment) -> None:
+    """Take over what a parallel reader has seen."""
+    seen_keys(env).update({name: key for name, key in seen_keys(other).items() if name in docnames})
+
+
+def keep_tags(app: Sphinx, doctree: nodes.document) -> None:
+    """Let MathJax see numbered equations as they are written, and make them link targets.
+
+    Sphinx wraps display math that has a line break in `split`, where \\tag is an error.
+    """
+    std = app.env.get_domain("std")
+    for block in doctree.findall(nodes.math_block):
+        text = block.astext()
+        tags = ledger.TAGGED.findall(text)
+        if not tags or block.get("nowrap"):
+            continue
+        block["nowrap"] = True
+        block.children = [nodes.Text(f"\\[{text}\\]")]
+        for tag in tags:
+            name = ledger.anchor(tag)
+            block["ids"].append(name)
+            std.note_hyperlink_target(name, app.env.docname, name, f"({tag})")  # type: ignore[attr-defined]
+
+
+# ---- writing pages -----------------------------------------------------------------------------------
+
+
+def repository_url(pyproject: Path = ROOT / "pyproject.toml") -> str:
+    """The address in [project.urls]; "" when there is none. (Python 3.10 has no tomllib.)"""
+    table = re.search(r"^\[project\.urls\]\n(.*?)(?=^\[|\Z)", pyproject.read_text("utf-8"), re.S | re.M)
+    line = re.search(r'^Repository\s*=\s*"([^"]+)"', table[1] if table else "", re.M)
+    return line[1].rstrip("/") if line else ""
+
+
+def set_repository(app: Sphinx, config: Config) -> None:
+    """Fill in the buttons that lead to the repository and to Colab."""
+    url = repository_url()
+    if url:
+        options = {"repository_url": url, "repository_branch": "main", "use_repository_button": True}
+        config.html_theme_options.update(options)
+    else:
+        config.html_theme_options.pop("launch_buttons", None)
+
+
+def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Jupyter Book always loads Thebe: a script from a CDN that this book does not use."""
+
+    def is_thebe(file: Any) -> bool:
+        body = getattr(file, "attributes", {}).get("body", "")
+        return "thebe" in str(getattr(file, "filename", "")) or "THEBE_JS_URL" in str(body)
+
+    for kind in ("script_files", "css_files"):
+        context[kind][:] = [file for file in context[kind] if not is_thebe(file)]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.connect("config-inited", set_repository)
+    app.connect("env-get-outdated", outdated)
+    app.connect("env-purge-doc", purge)
+    app.connect("env-merge-info", merge)
+    app.connect("source-read", source_read)
+    app.connect("doctree-read", keep_tags)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

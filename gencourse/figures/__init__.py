@@ -1,0 +1,25 @@
+"""Matplotlib pictures, one function a figure."""
+
+from gencourse.figures.autoencoder import (
+    autoencoder_idea,
+    code_planes,
+    conditional_mean,
+    cross_entropy_floor,
+    rate_distortion,
+    score_field,
+    score_histograms,
+)
+from gencourse.figures.pictures import panel, picture_rows, scatter_codes
+
+__all__ = [
+    "autoencoder_idea",
+    "code_planes",
+    "conditional_mean",
+    "cross_entropy_floor",
+    "panel",
+    "picture_rows",
+    "rate_distortion",
+    "scatter_codes",
+    "score_field",
+    "score_histograms",
+]

@@ -1,0 +1,181 @@
+"""Figures of chapter 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
+from torch import Tensor
+
+from gencourse.figures.pictures import scatter_codes
+from gencourse.figures.style import style
+
+__all__ = [
+    "autoencoder_idea",
+    "code_planes",
+    "conditional_mean",
+    "cross_entropy_floor",
+    "rate_distortion",
+    "score_field",
+    "score_histograms",
+]
+
+
+def autoencoder_idea() -> None:
+    """The autoencoder as a drawing: a picture squeezed through a short code and opened again."""
+    with style():
+        figure, axis = plt.subplots(figsize=(8.4, 2.5))
+        axis.set(xlim=(0, 14), ylim=(0, 4))
+        axis.set_axis_off()
+        axis.set_aspect("equal")
+        blue, amber, grey = "#4477aa", "#e0a526", "#666666"
+        _box(axis, 0.2, 0.9, 2.2, 2.2, grey, "picture $x$\n784 numbers")
+        axis.add_patch(Polygon([(3.3, 0.6), (3.3, 3.4), (5.6, 2.6), (5.6, 1.4)], color=blue, alpha=0.85, lw=0))
+        axis.text(4.4, 2, "encoder\n$E$", ha="center", va="center", color="white")
+        _box(axis, 6.35, 1.35, 1.3, 1.3, amber, "code $z$\n32")
+        axis.add_patch(Polygon([(8.4, 1.4), (8.4, 2.6), (10.7, 3.4), (10.7, 0.6)], color=blue, alpha=0.85, lw=0))
+        axis.text(9.6, 2, "decoder\n$\\mathrm{Dec}$", ha="center", va="center", color="white")
+        _box(axis, 11.6, 0.9, 2.2, 2.2, grey, "reconstruction\n$\\hat{x}$")
+        for start, end in ((2.4, 3.3), (5.6, 6.35), (7.65, 8.4), (10.7, 11.6)):
+            axis.add_patch(FancyArrowPatch((start, 2), (end, 2), arrowstyle="-|>", mutation_scale=12, color=grey))
+        axis.add_patch(
+            FancyArrowPatch(
+                (1.3, 0.85),
+                (12.7, 0.85),
+                arrowstyle="<|-|>",
+                mutation_scale=12,
+                color="#c0392b",
+                connectionstyle="arc3,rad=0.13",
+            )
+        )
+        axis.text(7, -0.35, "one loss: how far is $\\hat{x}$ from $x$?", ha="center", va="top", color="#c0392b")
+        axis.set_ylim(-0.9, 3.7)
+        plt.show()
+
+
+def _box(axis: plt.Axes, x: float, y: float, w: float, h: float, colour: str, text: str) -> None:
+    axis.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0.02,rounding_size=0.15", fc="white", ec=colour))
+    axis.text(x + w / 2, y + h / 2, text, ha="center", va="center")
+
+
+def cross_entropy_floor() -> None:
+    """Cross-entropy of one pixel against the prediction, for three grey levels: the curves do not reach zero."""
+    p = torch.linspace(0.01, 0.99, 300)
+    with style():
+        figure, axis = plt.subplots(figsize=(6, 3.2))
+        for t, colour in ((0.0, "#666666"), (0.1, "#4477aa"), (0.3, "#e66100")):
+            loss = -(t * torch.log(p) + (1 - t) * torch.log1p(-p))
+            axis.plot(p, loss, color=colour, label=f"pixel $x$ = {t:g}")
+            lowest = loss.argmin()
+            axis.plot(p[lowest], loss[lowest], "o", color=colour)
+        axis.set(xlabel="prediction $\\hat{x}$", ylabel="cross-entropy (nats)", ylim=(0, 2.2))
+        axis.legend()
+        figure.tight_layout()
+        plt.show()
+
+
+def conditional_mean(sharp: Tensor, mean: Tensor) -> None:
+    """Sharp pictures that share one code, and the average that squared error asks for.
+
+    Args:
+        sharp: pictures, shape (N, 1, H, W).
+        mean: their average, shape (1, 1, H, W).
+    """
+    with style():
+        figure, axes = plt.subplots(1, len(sharp) + 1, figsize=(1.25 * (len(sharp) + 1), 1.6))
+        for axis, picture in zip(axes, [*sharp, mean[0]], strict=True):
+            axis.imshow(picture[0].numpy(), cmap="gray", vmin=0, vmax=1)
+            axis.set_axis_off()
+        axes[len(sharp) // 2].set_title("pictures with the same code", fontsize=9)
+        axes[-1].set_title("best answer", fontsize=9, color="#c0392b")
+        figure.tight_layout()
+        plt.show()
+
+
+def score_field(points: Tensor, learned: Tensor, exact: Tensor) -> None:
+    """Arrows from noisy points to where a denoiser moves them, learned beside exact.
+
+    Args:
+        points: noisy points in the plane, shape (N, 2).
+        learned: displacement r(y) − y of the trained denoiser, shape (N, 2).
+        exact: σ² times the score of the noisy density, shape (N, 2).
+    """
+    with style():
+        figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharex=True, sharey=True)
+        for axis, arrows, title in (
+            (axes[0], learned, "what the denoiser learned: $r(y) - y$"),
+            (axes[1], exact, "the density's own slope: $\\sigma^2\\,\\nabla\\log p_\\sigma(y)$"),
+        ):
+            axis.quiver(*points.T.numpy(), *arrows.T.numpy(), angles="xy", scale_units="xy", scale=1, width=0.004)
+            axis.set(title=title, aspect="equal")
+        figure.tight_layout()
+        plt.show()
+
+
+def code_planes(planes: Mapping[str, Tensor], labels: Tensor) -> None:
+    """Two-dimensional codes side by side, coloured by digit.
+
+    Args:
+        planes: title to codes, shape (N, 2).
+        labels: shape (N,).
+    """
+    with style():
+        figure, axes = plt.subplots(1, len(planes), figsize=(4.6 * len(planes), 4))
+        for axis, (title, codes) in zip(axes, planes.items(), strict=True):
+            scatter_codes(axis, codes, labels)
+            axis.set_title(title)
+            if axis is not axes[-1]:
+                axis.get_legend().remove()
+        figure.tight_layout()
+        plt.show()
+
+
+def rate_distortion(rows: Sequence[Mapping[str, float]]) -> None:
+    """Test error against the size of the code, one line a coder; dots are seeds.
+
+    Args:
+        rows: records with "coder", "code_size" and "error".
+    """
+    with style():
+        figure, axis = plt.subplots(figsize=(6.4, 3.8))
+        for coder, colour in (("pca", "#666666"), ("conv", "#4477aa")):
+            own = [r for r in rows if r["coder"] == coder]
+            sizes = sorted({r["code_size"] for r in own})
+            means = [_mean([r["error"] for r in own if r["code_size"] == k]) for k in sizes]
+            name = {"pca": "PCA", "conv": "convolutional autoencoder"}[coder]
+            axis.plot(sizes, means, color=colour, label=name)
+            axis.plot([r["code_size"] for r in own], [r["error"] for r in own], "o", color=colour, markersize=4)
+        axis.set_xscale("log", base=2)
+        axis.set_yscale("log")
+        axis.set_xticks(sizes, [f"{k}" for k in sizes])
+        axis.set(xlabel="rate: numbers in the code", ylabel="distortion: squared error a test picture")
+        axis.legend()
+        figure.tight_layout()
+        plt.show()
+
+
+def score_histograms(normal: Tensor, anomalies: Tensor, threshold: float) -> None:
+    """Histograms of anomaly scores, with the threshold.
+
+    Args:
+        normal: scores of normal test pictures, shape (N,).
+        anomalies: scores of anomalies, shape (M,).
+        threshold: alarm above this score.
+    """
+    with style():
+        figure, axis = plt.subplots(figsize=(6.4, 3))
+        top = float(torch.quantile(torch.cat([normal, anomalies]), 0.995))
+        bins = torch.linspace(0, top, 50).tolist()
+        for scores, colour, name in ((normal, "#4477aa", "normal"), (anomalies, "#e66100", "anomaly")):
+            axis.hist(scores.numpy(), bins=bins, density=True, alpha=0.55, color=colour, label=name)
+        axis.axvline(threshold, color="black", linestyle="--", linewidth=1.2, label="threshold")
+        axis.set(xlabel="reconstruction error", yticks=[])
+        axis.legend()
+        figure.tight_layout()
+        plt.show()
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

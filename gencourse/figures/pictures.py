@@ -1,0 +1,107 @@
+"""Rows of pictures, and the panel that every chapter shows under "Look"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import torch
+from torch import Tensor
+
+from gencourse.data import ImageDataset
+from gencourse.evaluation import features_of
+from gencourse.figures.style import DIGIT_COLOURS, draw_pictures, rows_of_pictures, style
+from gencourse.training import History, Method
+
+__all__ = ["panel", "picture_rows"]
+
+
+def picture_rows(rows: Mapping[str, Tensor], width: float = 7.5) -> None:
+    """Labelled rows of pictures; a column shows the same picture treated in different ways.
+
+    Args:
+        rows: name of the row to pictures (N, C, H, W), the same N in every row.
+        width: of the pictures in inches.
+
+    Raises:
+        ValueError: the rows are empty or of different lengths.
+    """
+    lengths = {name: len(pictures) for name, pictures in rows.items()}
+    if not rows or len(set(lengths.values())) != 1:
+        raise ValueError(f"rows have these lengths: {lengths}; give at least one row, all of the same length.")
+    rows_of_pictures(list(rows.items()), width)
+
+
+@torch.no_grad()
+def panel(method: Method, history: History, test: ImageDataset, *, points: int = 2000) -> None:
+    """The course's diagnostics panel: the same four pictures for every method.
+
+    Training curves; test pictures above their reconstructions; codes on their two widest directions;
+    drawn samples. What a method cannot do is said in place of its picture.
+
+    Args:
+        method: a trained method.
+        history: what `fit` returned for it.
+        test: test pictures with labels.
+        points: how many codes to draw.
+    """
+    with style():
+        figure, axes = plt.subplots(2, 2, figsize=(9.2, 7.4))
+        for name in history.names:
+            axes[0, 0].plot(range(1, len(history) + 1), history[name], marker="o", markersize=3, label=name)
+        axes[0, 0].set(xlabel="epoch", title="training loss (nats or squared error a picture)")
+        axes[0, 0].legend()
+        _reconstructions(axes[0, 1], method, test)
+        _codes(axes[1, 0], method, test.take(min(points, len(test))))
+        _samples(axes[1, 1], method)
+        figure.tight_layout()
+        plt.show()
+
+
+def _reconstructions(axis: plt.Axes, method: Method, test: ImageDataset) -> None:
+    x = next(test.batches(20, device=method.device))[0]
+    try:
+        x_hat = method.reconstruct(x)
+    except NotImplementedError as reason:
+        _say(axis, "reconstructions", reason)
+        return
+    # a row of pictures, the row of their reconstructions, and again
+    both = torch.stack([x.unflatten(0, (2, 10)), x_hat.unflatten(0, (2, 10))], 1).flatten(0, 2)
+    draw_pictures(axis, both, 10, "test pictures, each above its reconstruction")
+
+
+def _codes(axis: plt.Axes, method: Method, test: ImageDataset) -> None:
+    try:
+        codes = features_of(method.features, test, device=method.device)
+    except NotImplementedError as reason:
+        _say(axis, "codes", reason)
+        return
+    title = "codes"
+    if codes.shape[1] > 2:
+        centred = codes - codes.mean(0)
+        codes = centred @ torch.linalg.svd(centred, full_matrices=False).Vh[:2].T
+        title = "codes, on their two widest directions"
+    scatter_codes(axis, codes, test.labels)
+    axis.set_title(title)
+
+
+def scatter_codes(axis: plt.Axes, codes: Tensor, labels: Tensor) -> None:
+    """Scatter of two-dimensional codes, coloured by digit."""
+    for digit, colour in enumerate(DIGIT_COLOURS):
+        rows = labels == digit
+        axis.scatter(codes[rows, 0], codes[rows, 1], s=4, color=colour, label=str(digit), linewidths=0)
+    axis.legend(ncols=1, markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.1)
+
+
+def _samples(axis: plt.Axes, method: Method) -> None:
+    try:
+        generator = torch.Generator(method.device).manual_seed(0)
+        draw_pictures(axis, method.sample(40, generator), 10, "drawn samples")
+    except NotImplementedError as reason:
+        _say(axis, "drawn samples", reason)
+
+
+def _say(axis: plt.Axes, title: str, reason: Exception) -> None:
+    axis.set_axis_off()
+    axis.set_title(title, loc="left")
+    axis.text(0.5, 0.5, str(reason), ha="center", va="center", wrap=True, transform=axis.transAxes)

@@ -1,0 +1,76 @@
+"""What all figures of the course share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+__all__ = ["DIGIT_COLOURS", "draw_pictures", "style", "tile"]
+
+# Ten colours that stay apart for colour-blind readers and on light and dark pages.
+DIGIT_COLOURS = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#ccbb44",
+    "#66ccee",
+    "#aa3377",
+    "#994f00",
+    "#40b0a6",
+    "#e66100",
+    "#5d3a9b",
+)
+
+_STYLE = {
+    "figure.dpi": 110,
+    "savefig.bbox": "tight",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the course's style, and leave the reader's own settings alone."""
+    with plt.rc_context(_STYLE):
+        yield
+
+
+def tile(pictures: Tensor, columns: int) -> Tensor:
+    """Pictures side by side in rows, one pixel apart: (N, C, H, W) to (H', W') or (H', W', 3), in [0, 1]."""
+    from torchvision.utils import make_grid
+
+    grid = make_grid(pictures.detach().cpu().float().clamp(0, 1), nrow=columns, padding=1, pad_value=0.35)
+    return grid[0] if pictures.shape[1] == 1 else grid.permute(1, 2, 0)
+
+
+def draw_pictures(axes: Axes, pictures: Tensor, columns: int, title: str = "") -> None:
+    """Draw a grid of pictures without axes."""
+    axes.imshow(tile(pictures, columns).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_axis_off()
+    if title:
+        axes.set_title(title, loc="left")
+
+
+def rows_of_pictures(rows: Sequence[tuple[str, Tensor]], width: float = 7.5) -> None:
+    """One labelled row for each (name, pictures); pictures of a column belong together."""
+    columns = len(rows[0][1])
+    cell = width / columns
+    with style():
+        figure, axes = plt.subplots(len(rows), 1, figsize=(width + 1.3, cell * len(rows) * 1.06), squeeze=False)
+        for axis, (name, pictures) in zip(axes[:, 0], rows, strict=True):
+            draw_pictures(axis, torch.as_tensor(pictures)[:columns], columns)
+            axis.text(-0.01, 0.5, name, transform=axis.transAxes, ha="right", va="center")
+        figure.subplots_adjust(hspace=0.04, left=0.17, right=1, top=1, bottom=0)
+        plt.show()

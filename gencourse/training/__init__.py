@@ -1,0 +1,31 @@
+"""The one loop: players and their updates, fit, history, checkpoints, devices."""
+
+from gencourse.training.checkpoint import (
+    CheckpointError,
+    load_weights,
+    read_checkpoint,
+    save_weights,
+    write_checkpoint,
+)
+from gencourse.training.fit import Batches, choose_device, fit
+from gencourse.training.history import History
+from gencourse.training.method import Method, Mover, seeded
+from gencourse.training.update import NonFiniteLossError, Update, adam
+
+__all__ = [
+    "Batches",
+    "CheckpointError",
+    "History",
+    "Method",
+    "Mover",
+    "NonFiniteLossError",
+    "Update",
+    "adam",
+    "choose_device",
+    "fit",
+    "load_weights",
+    "read_checkpoint",
+    "save_weights",
+    "seeded",
+    "write_checkpoint",
+]

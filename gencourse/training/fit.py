@@ -1,0 +1,253 @@
+"""The one training loop of the course."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm.auto import tqdm
+
+from gencourse.training.checkpoint import CheckpointError, read_checkpoint, restore_state, write_checkpoint
+from gencourse.training.history import History
+from gencourse.training.method import Method, seeded
+from gencourse.training.update import Update, adam
+
+__all__ = ["Batches", "choose_device", "fit"]
+
+_PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
+
+
+class Batches(Protocol):
+    """What `fit` trains on; `gencourse.data.ImageDataset` is one."""
+
+    def __len__(self) -> int: ...
+
+    def batches(
+        self, batch_size: int, *, device: torch.device | str, generator: torch.Generator | None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (x, y) mini-batches of one pass, shuffled by the generator."""
+        ...
+
+
+def choose_device(device: torch.device | str = "auto") -> torch.device:
+    """The device of that name; "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        ValueError: there is no such device on this machine.
+    """
+    if str(device) == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, ImportError):
+        raise ValueError(f"device is {str(device)!r}: this machine has no such device; try 'auto'.") from None
+    return chosen
+
+
+def fit(
+    method: Method,
+    data: Batches,
+    *,
+    epochs: int = 1,
+    batch_size: int = 64,
+    learning_rate: float | None = None,
+    device: torch.device | str = "auto",
+    precision: str = "float32",
+    seed: int = 0,
+    clip: float | None = None,
+    average: float | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> History:
+    """Train a method: for each mini-batch, let it make its step.
+
+    Args:
+        method: says who plays and how they move; trained in place and left on the device, in eval mode.
+        data: what to train on.
+        epochs: passes over the data in total; a resumed run goes on up to this number.
+        batch_size: pictures in a mini-batch.
+        learning_rate: step size of every player; the method's own when not given.
+        device: "auto", or the name of a device.
+        precision: "float32", or "bfloat16" (autocast: forward passes in bfloat16, weights in float32).
+        seed: of the shuffling and of the method's own noise. Same seed, device and versions: same result.
+        clip: largest norm of a player's gradient.
+        average: keep an exponential moving average of the weights with this decay, for example 0.999.
+        checkpoint: file to save the run to after every epoch.
+        resume: go on from that file if it exists. On a CPU the result is that of an uninterrupted run.
+        progress: show a progress bar.
+
+    Returns:
+        What happened, epoch by epoch.
+
+    Raises:
+        ValueError: an argument cannot be used; the message says which and why.
+        FileExistsError: the checkpoint exists and resume was not asked for.
+        CheckpointError: the checkpoint is damaged or belongs to another run.
+        NonFiniteLossError: a loss became NaN or infinite. The last checkpoint is still there.
+    """
+    _check_arguments(
+        len(data), epochs, batch_size, learning_rate, precision, clip, average, checkpoint, resume
+    )
+    path = None if checkpoint is None else Path(checkpoint)
+    target = choose_device(device)
+    method.to(target)
+    players = {name: list(parameters) for name, parameters in method.players().items()}
+    rate = method.learning_rate if learning_rate is None else learning_rate
+    update = Update(players, {name: adam(own, rate, method.betas) for name, own in players.items()}, clip)
+    averaged = None
+    if average is not None:
+        averaged = AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True)
+        averaged.eval()
+    facts: dict[str, Any] = {"class": type(method).__name__, "seed": seed, "batch_size": batch_size}
+    facts |= {"images": len(data), "precision": precision, "torch": torch.__version__}
+    history = History(averaged=None if averaged is None else averaged.module)
+    dtype = _PRECISIONS[precision]
+
+    with seeded(seed), _training(method):
+        shuffle = torch.Generator().manual_seed(seed)
+        if path is not None and resume and path.exists():
+            _restore(path, method, update, averaged, shuffle, history, facts)
+        total = -(-len(data) // batch_size)
+        for epoch in range(len(history), epochs):
+            sums: dict[str, float] = defaultdict(float)
+            seen: dict[str, int] = defaultdict(int)  # for each name: a step may record one only now and then
+            start = time.perf_counter()
+            batches = data.batches(batch_size, device=target, generator=shuffle)
+            bar = tqdm(
+                batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", disable=not progress, leave=False
+            )
+            for x, y in bar:
+                with _autocast(target, dtype):
+                    record = method.step(x, update, y)
+                if averaged is not None:
+                    averaged.update_parameters(method)
+                for name, value in record.items():
+                    sums[name] += value * len(x)
+                    seen[name] += len(x)
+            means = {name: value / seen[name] for name, value in sums.items()}
+            history.epochs.append({**means, "seconds": time.perf_counter() - start})
+            if path is not None:
+                _save(path, method, update, averaged, shuffle, history, facts)
+    return history
+
+
+@contextmanager
+def _training(method: Method) -> Iterator[None]:
+    """Training mode inside, eval mode afterwards, also when the run is interrupted."""
+    method.train()
+    try:
+        yield
+    finally:
+        method.eval()
+
+
+def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+def _check_arguments(
+    images: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float | None,
+    precision: str,
+    clip: float | None,
+    average: float | None,
+    checkpoint: str | Path | None,
+    resume: bool,
+) -> None:
+    if images < 1:
+        raise ValueError("data is empty: give at least one picture.")
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}: give at least 1.")
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}: give at least 1.")
+    if learning_rate is not None and not learning_rate > 0:
+        raise ValueError(f"learning_rate is {learning_rate}: give a positive number.")
+    if precision not in _PRECISIONS:
+        raise ValueError(f"precision is {precision!r}: choose one of {', '.join(_PRECISIONS)}.")
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip is {clip}: give the largest norm that a gradient may have, for example 1.0.")
+    if average is not None and not 0 < average < 1:
+        raise ValueError(f"average is {average}: give a decay between 0 and 1, for example 0.999.")
+    if resume and checkpoint is None:
+        raise ValueError("resume is True but checkpoint is None: give the file to go on from.")
+    if checkpoint is not None and Path(checkpoint).exists() and not resume:
+        raise FileExistsError(
+            f"checkpoint {str(checkpoint)!r} exists and would be lost: pass resume=True to go on from it, "
+            "give another name, or delete it."
+        )
+
+
+def _save(
+    path: Path,
+    method: Method,
+    update: Update,
+    averaged: AveragedModel | None,
+    shuffle: torch.Generator,
+    history: History,
+    facts: dict[str, Any],
+) -> None:
+    tensors = {f"method/{name}": t for name, t in method.state_dict().items()}
+    if averaged is not None:
+        tensors |= {f"average/{name}": t for name, t in averaged.state_dict().items()}
+    for player, optimizer in update.optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{player}/{index}/{key}": value for key, value in state.items()}
+    tensors |= {"rng/shuffle": shuffle.get_state(), "rng/cpu": torch.get_rng_state()}
+    if method.device.type == "cuda":
+        tensors["rng/cuda"] = torch.cuda.get_rng_state(method.device)
+    write_checkpoint(path, tensors, {**facts, "epochs": history.epochs, "steps": update.steps})
+
+
+def _restore(
+    path: Path,
+    method: Method,
+    update: Update,
+    averaged: AveragedModel | None,
+    shuffle: torch.Generator,
+    history: History,
+    facts: dict[str, Any],
+) -> None:
+    tensors, saved = read_checkpoint(path)
+    for name in ("class", "seed", "batch_size", "images", "precision"):
+        if saved.get(name) != facts[name]:
+            raise CheckpointError(
+                f"checkpoint {str(path)!r} was made with {name} = {saved.get(name)!r}, this run has "
+                f"{facts[name]!r}: use the same to go on, or give another path."
+            )
+    has_average = any(name.startswith("average/") for name in tensors)
+    if has_average != (averaged is not None):
+        raise CheckpointError(
+            f"checkpoint {str(path)!r} was made {'with' if has_average else 'without'} average=: use the same."
+        )
+    restore_state(method, _under("method/", tensors), path)
+    if averaged is not None:
+        averaged.load_state_dict(_under("average/", tensors))
+    for player, optimizer in update.optimizers.items():
+        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+        for name, tensor in _under(f"optimizer/{player}/", tensors).items():
+            index, key = name.split("/")
+            state[int(index)][key] = tensor
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(state)})
+    shuffle.set_state(tensors["rng/shuffle"])
+    torch.set_rng_state(tensors["rng/cpu"])
+    if "rng/cuda" in tensors and method.device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["rng/cuda"], method.device)
+    history.epochs.extend(saved["epochs"])
+    update.steps.update(saved["steps"])
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

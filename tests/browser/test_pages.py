@@ -1,0 +1,162 @@
+"""Every page, as a reader meets it: typeset, complete, offline, on a phone, in the dark.
+
+A strict build passes pages that show raw `$x$`, a broken image or a red MathJax error. A browser does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+# Waits for MathJax, then reports what a reader would stumble over.
+LOOK = r"""async () => {
+  const article = document.querySelector("article") || document.body;
+  const formulas = article.querySelectorAll(".math").length;
+  const started = () => window.MathJax && MathJax.startup && MathJax.startup.promise;
+  for (let i = 0; formulas && !started() && i < 100; i++) await new Promise(r => setTimeout(r, 50));
+  if (started()) await MathJax.startup.promise;
+  const text = article.cloneNode(true);
+  text.querySelectorAll("pre, code, mjx-container, script, style, .math").forEach(e => e.remove());
+  const raw = {
+    "dollar math": /\$[^$\n]+\$/, "TeX delimiter": /\\[(\[]/, "TeX environment": /\\begin\{/,
+    "role": /\{[a-z:]+\}`/,
+    "colon fence": /^\s*:::/m, "directive": /^\s*```/m, "target": /^\([\w-]+\)=/m, "footnote": /\[\^/,
+    "marker": /generated:/,
+  };
+  const images = [...document.images];
+  return {
+    formulas,
+    typeset: article.querySelectorAll("mjx-container").length,
+    errors: [...article.querySelectorAll("mjx-merror, [data-mjx-error]")]
+      .map(e => e.dataset.mjxError || e.textContent),
+    raw: Object.entries(raw).filter(([, r]) => r.test(text.textContent))
+      .map(([n, r]) => n + ": " + text.textContent.match(r)[0].trim()),
+    broken: images.filter(i => !i.complete || !i.naturalWidth).map(i => i.src),
+    silent: images.filter(i => !(i.getAttribute("alt") || "").trim()).map(i => i.src),
+    widgets: document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]').length,
+    states: [...document.querySelectorAll("[data-gc-widget]")].map(e => e.dataset.gcWidget),
+  };
+}"""
+
+# How far the page is wider than the window, and which elements do it.
+TOO_WIDE = r"""() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width && document.body.scrollWidth <= width) return [];
+  return [...document.querySelectorAll("article *")]
+    .filter(e => e.getBoundingClientRect().right > width + 1).slice(0, 5)
+    .map(e => e.tagName + "." + e.className + " " + Math.round(e.getBoundingClientRect().right))
+    .concat("page: " + document.documentElement.scrollWidth);
+}"""
+
+
+class Visit:
+    """A page in a browser that reaches nothing but the book, and what went wrong there."""
+
+    def __init__(self, context: BrowserContext, base: str) -> None:
+        self.context, self.base = context, base
+        self.trouble: list[str] = []
+        context.route("**/*", self.guard)
+
+    def guard(self, route: Any) -> None:
+        """Let through what belongs to the book; record and stop everything else."""
+        url = route.request.url
+        if url.startswith((self.base, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.trouble.append(f"asks for {url}")
+            route.abort()
+
+    def open(self, name: str) -> Page:
+        """Open a page and wait until it has loaded."""
+        self.trouble.clear()
+        page = self.context.new_page()
+        page.on("pageerror", lambda error: self.trouble.append(f"error: {error}"))
+        page.on("requestfailed", lambda request: self.trouble.append(f"failed: {request.url}"))
+        page.on(
+            "console",
+            lambda message: (
+                self.trouble.append(f"console: {message.text}") if message.type == "error" else None
+            ),
+        )
+        page.goto(f"{self.base}/{name}", wait_until="load")
+        return page
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def visit(request: pytest.FixtureRequest, browser: Browser, base: str) -> Iterator[Visit]:
+    """A visitor in light or dark mode, over http or from the disk."""
+    if (request.param == "dark") == base.startswith("http"):
+        pytest.skip("each of the two modes is seen once: light over http, dark from the disk")
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, color_scheme=request.param)
+    mode = request.param
+    context.add_init_script(
+        f"localStorage.setItem('mode', '{mode}'); localStorage.setItem('theme', '{mode}')"
+    )
+    yield Visit(context, base)
+    context.close()
+
+
+def test_page(visit: Visit, any_page: str) -> None:
+    """One visit to one page: desktop first, then the same page as wide as a phone."""
+    page = visit.open(any_page)
+    seen = page.evaluate(LOOK)
+    page.set_viewport_size({"width": 390, "height": 844})
+    too_wide = page.evaluate(TOO_WIDE)
+    page.close()
+    assert seen["raw"] == [], "raw syntax"
+    assert seen["errors"] == [], "MathJax errors"
+    assert seen["typeset"] >= seen["formulas"], "formulas that are not typeset"
+    assert seen["broken"] == [], "broken images"
+    assert seen["silent"] == [], "images without alt text"
+    assert seen["states"] == ["ready"] * seen["widgets"], "live figures"
+    assert too_wide == [], "wider than a phone"
+    assert visit.trouble == []
+
+
+def test_chapter_leads_to_colab(html: Path, chapter: str) -> None:
+    """The button needs the repository's address, which only pyproject.toml knows."""
+    text = (html / chapter).read_text(encoding="utf-8")
+    notebook = chapter.removesuffix(".html") + ".ipynb"
+    assert "https://colab.research.google.com/github/" in text and f"/blob/main/{notebook}" in text
+
+
+def test_live_figure_moves_without_a_kernel(browser: Browser, base: str, chapter: str) -> None:
+    """Dragging changes what is drawn, and so does an arrow key."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    visit = Visit(context, base)
+    page = visit.open(chapter)
+    page.evaluate(LOOK)  # waits until the formulas no longer move the page
+    pads = 0
+    for figure in page.query_selector_all("[data-gc-widget]"):
+        pad = figure.query_selector("canvas.gc-pad")
+        if not pad or not figure.query_selector("canvas.gc-image"):
+            continue
+        pads += 1
+        pad.scroll_into_view_if_needed()
+        box = pad.bounding_box()
+        assert box
+        drawn = [image(figure)]
+        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.2, steps=4)
+        page.mouse.up()
+        page.wait_for_timeout(50)  # a figure may redraw in the next frame
+        drawn.append(image(figure))
+        pad.focus()
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_timeout(50)
+        drawn.append(image(figure))
+        assert drawn[0] != drawn[1], "dragging changed nothing"
+        assert drawn[1] != drawn[2], "ArrowLeft changed nothing"
+    context.close()
+    assert visit.trouble == []
+    assert pads, "the chapter has no live figure with canvas.gc-pad and canvas.gc-image"
+
+
+def image(figure: Any) -> str:
+    """The pixels of a live figure's picture, which it computes from the pad."""
+    return figure.eval_on_selector_all("canvas.gc-image", "all => all.map(c => c.toDataURL()).join()")

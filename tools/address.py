@@ -1,0 +1,132 @@
+"""Copy the repository's address and version from pyproject.toml to the files that cannot look them up.
+
+    python tools/address.py                                   bring every copy up to date
+    python tools/address.py --check                           list the copies that disagree
+    python tools/address.py --set https://github.com/ME/gencourse     move the course, copies and all
+
+A badge, a Colab link and the cell that installs the package on Colab must carry the address themselves.
+Everything else reads it from [project.urls] in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PLACES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "_config.yml",
+    "gencourse/__init__.py",
+    "book/**/*.md",
+    "chapters/*.ipynb",
+)
+ADDRESS = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+)")
+NOT_IN_NAME = r"(?![\w-])"
+
+
+def read_project(text: str) -> tuple[str, str]:
+    """(address, version) that a pyproject.toml states. Python 3.10 has no TOML reader."""
+    address = re.search(r'^Repository\s*=\s*"([^"]+)"', text, re.MULTILINE)
+    version = re.search(r'^version\s*=\s*"([^"]+)"', text, re.MULTILINE)
+    if not address or not version:
+        raise ValueError("pyproject.toml states no Repository under [project.urls], or no version.")
+    if not ADDRESS.fullmatch(address[1]):
+        raise ValueError(f"Repository is {address[1]!r}; it must look like https://github.com/OWNER/NAME.")
+    return address[1], version[1]
+
+
+def stamp(text: str, address: str, version: str, names: tuple[str, ...] = ("gencourse",)) -> str:
+    """The text with every copy of the address and version replaced by these.
+
+    Args:
+        text: the contents of any file.
+        address: https://github.com/OWNER/NAME
+        version: the package's version; the tag to install is v<version>.
+        names: names that the repository has or had; a link to anything else is left alone.
+    """
+    owner, name = ADDRESS.fullmatch(address).groups()  # type: ignore[union-attr]
+    path = rf"[\w.-]+/(?:{'|'.join(map(re.escape, sorted({*names, name})))}){NOT_IN_NAME}"
+    pages = rf"[\w-]+\.github\.io/(?:{'|'.join(map(re.escape, sorted({*names, name})))}){NOT_IN_NAME}"
+    for pattern, replacement in (
+        (rf"https://github\.com/{path}", address),
+        (
+            rf"https://colab\.research\.google\.com/github/{path}",
+            f"https://colab.research.google.com/github/{owner}/{name}",
+        ),
+        (rf"https://raw\.githubusercontent\.com/{path}", f"https://raw.githubusercontent.com/{owner}/{name}"),
+        (rf"https://{pages}", f"https://{owner.lower()}.github.io/{name}"),
+        # the version, where the address is followed by a tag, and where a file states it as its own
+        (rf"{re.escape(address)}@v[0-9][\w.]*", f"{address}@v{version}"),
+        (r'(?m)^(version: |__version__ = ")[0-9][\w.]*', rf"\g<1>{version}"),
+    ):
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def disagreements(root: Path = ROOT) -> dict[Path, str]:
+    """Each file with an outdated copy, with the text that it should have."""
+    address, version = read_project((root / "pyproject.toml").read_text(encoding="utf-8"))
+    found = {}
+    for path in sorted({path for pattern in PLACES for path in root.glob(pattern)}):
+        text = path.read_text(encoding="utf-8")
+        wanted = stamp(text, address, version)
+        if wanted != text:
+            found[path] = wanted
+    return found
+
+
+def move(root: Path, address: str) -> None:
+    """Write a new address into pyproject.toml, and so that the old name is still found, into the copies."""
+    if not ADDRESS.fullmatch(address):
+        raise ValueError(f"{address!r} is no address of a repository: write https://github.com/OWNER/NAME.")
+    project = root / "pyproject.toml"
+    text = project.read_text(encoding="utf-8")
+    old, version = read_project(text)
+    write(project, text.replace(f'"{old}"', f'"{address}"'))
+    names = ("gencourse", old.rsplit("/", 1)[1])
+    for path in sorted({path for pattern in PLACES for path in root.glob(pattern)}):
+        text = path.read_text(encoding="utf-8")
+        if stamp(text, address, version, names) != text:
+            write(path, stamp(text, address, version, names))
+
+
+def write(path: Path, text: str) -> None:
+    """Write with the line ends of the repository, on Windows too."""
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def main() -> int:
+    """Copy, check or move."""
+    parser = argparse.ArgumentParser(description="Copy the repository's address to where it is needed.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a copy disagrees")
+    parser.add_argument("--set", metavar="ADDRESS", help="write a new address into pyproject.toml first")
+    options = parser.parse_args()
+    try:
+        if options.set:
+            move(ROOT, options.set)
+        found = disagreements()
+    except ValueError as error:
+        sys.exit(f"address: {error}")
+    for path, wanted in found.items():
+        name = path.relative_to(ROOT).as_posix()
+        if options.check:
+            now = path.read_text(encoding="utf-8").splitlines()
+            for number, (line, right) in enumerate(zip(now, wanted.splitlines(), strict=True), start=1):
+                if line != right:
+                    print(f"{name}:{number}: {line.strip()}")
+        else:
+            write(path, wanted)
+            print(f"address: brought up to date: {name}")
+    if options.check and found:
+        print("Run 'python tools/address.py' to bring these up to date.")
+    return int(options.check and bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

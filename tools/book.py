@@ -1,0 +1,89 @@
+"""Build the book strictly: every warning is an error, every chapter is run.
+
+    python tools/book.py                                        the book, in _build/html
+    python tools/book.py --preset smoke --path-output _build/smoke     a quick one, for the tests
+
+The preset is --preset, else GENCOURSE_PRESET, else "book". With --path-output DIR the pages lie in
+DIR/_build/html, because Jupyter Book adds a _build of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+# What shapes every page, though Sphinx does not look at it again once a page is built.
+SHAPES_ALL = (
+    "_toc.yml",
+    "_config.yml",
+    "pyproject.toml",
+    "requirements.txt",
+    "book/_ext/**/*.py",
+    "book/_templates/**/*",
+)
+
+
+def signature(preset: str) -> str:
+    """Changes when pages that were built before can no longer be trusted."""
+    digest = hashlib.sha256(preset.encode())
+    for pattern in SHAPES_ALL:
+        for path in sorted(ROOT.glob(pattern)):
+            if path.is_file():
+                digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def start_afresh(build: Path) -> None:
+    """Remove the pages, so that none is left of a chapter that is gone; keep the executed notebooks."""
+    for name in ("html", ".doctrees"):
+        shutil.rmtree(build / name, ignore_errors=True)
+
+
+def show_failures(build: Path, lines: int = 40) -> None:
+    """Print the end of each traceback: a build from the execution cache only says that a chapter failed."""
+    reports = build / "html" / "reports"
+    for report in sorted(reports.rglob("*.err.log")):
+        text = report.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
+        print(f"\n--- {report.relative_to(reports)}, last {min(lines, len(text))} lines ---", file=sys.stderr)
+        print("\n".join(text[-lines:]), file=sys.stderr)
+
+
+def main() -> int:
+    """Build, and say where the book is or why there is none."""
+    parser = argparse.ArgumentParser(description="Build the book strictly.")
+    parser.add_argument("--preset", default=os.environ.get("GENCOURSE_PRESET", "book"))
+    parser.add_argument("--path-output", type=Path, default=ROOT, help="folder that gets the _build folder")
+    options = parser.parse_args()
+
+    output = options.path_output.resolve()
+    build = output / "_build"
+    stamp = build / "gencourse-signature"
+    now = signature(options.preset)
+    # The stamp is written by a success only. After a failure, Sphinx would not read the bad page again,
+    # would have nothing to warn about, and the second try would pass.
+    if not stamp.is_file() or stamp.read_text() != now:
+        start_afresh(build)
+    stamp.unlink(missing_ok=True)
+    shutil.rmtree(build / "html" / "reports", ignore_errors=True)
+
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
+    command += ["-W", "--keep-going", "-n", "--path-output", str(output)]
+    environment = {**os.environ, "GENCOURSE_PRESET": options.preset}
+    code = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    if code:
+        show_failures(build)
+        print(f"\nThe book was not built (preset {options.preset}): see above.", file=sys.stderr)
+        return code
+    stamp.write_text(now)
+    print(f"\nThe book is built (preset {options.preset}). Open {build / 'html' / 'index.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
