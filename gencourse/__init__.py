@@ -18,7 +18,18 @@ from gencourse.presets import preset
 from gencourse.source import show
 
 if TYPE_CHECKING:  # the type checker sees what __getattr__ loads on demand
-    from gencourse import data, evaluation, exercises, figures, losses, methods, networks, training, widgets
+    from gencourse import (
+        data,
+        evaluation,
+        exercises,
+        figures,
+        losses,
+        methods,
+        networks,
+        studies,
+        training,
+        widgets,
+    )
 
 __version__ = "0.1.0"
 
@@ -32,6 +43,7 @@ _ROOMS = (
     "figures",
     "widgets",
     "exercises",
+    "studies",
 )
 
 __all__ = [*_ROOMS, "__version__", "check", "claim", "preset", "show"]

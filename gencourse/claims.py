@@ -39,9 +39,13 @@ def claim(
     if at_least == -math.inf and at_most == math.inf:
         raise ValueError(f"claim({text!r}) has no band: give at_least, at_most or both.")
     if at_least > at_most:
-        raise ValueError(f"claim({text!r}) has an empty band: at_least={at_least} is above at_most={at_most}.")
+        raise ValueError(
+            f"claim({text!r}) has an empty band: at_least={at_least} is above at_most={at_most}."
+        )
     number = float(value)
     if math.isnan(number):
         raise ClaimError(f"Not a number: {text}")
     if (always or preset().proves) and not at_least <= number <= at_most:
-        raise ClaimError(f"The book states: {text}. Measured {number:.6g}, outside [{at_least:g}, {at_most:g}].")
+        raise ClaimError(
+            f"The book states: {text}. Measured {number:.6g}, outside [{at_least:g}, {at_most:g}]."
+        )

@@ -18,7 +18,9 @@ def test_the_variable_chooses(name: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("name", ["fast", "", "Book"])
-def test_an_unknown_preset_is_answered_with_the_known_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_preset_is_answered_with_the_known_ones(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GENCOURSE_PRESET", name)
     with pytest.raises(ValueError, match=f"GENCOURSE_PRESET is '{name}': set it to one of smoke, book, full"):
         preset()

@@ -66,9 +66,12 @@
     document.head.append(styles[css]);
   }
 
-  function withoutKernel(state) {
-    return state && state.model_module === "anywidget" && state.state._esm &&
-      JSON.stringify(state.state).indexOf("\"IPY_MODEL_") === -1;
+  // A model that points at other models (beside the layout that every widget has) needs the widget manager.
+  function withoutKernel(saved) {
+    if (!saved || saved.model_module !== "anywidget" || !saved.state._esm) return false;
+    return Object.keys(saved.state).every(function (key) {
+      return key === "layout" || JSON.stringify(saved.state[key]).indexOf("\"IPY_MODEL_") === -1;
+    });
   }
 
   async function start(saved) {

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
 from torch import Tensor
 
@@ -26,20 +27,26 @@ __all__ = [
 def autoencoder_idea() -> None:
     """The autoencoder as a drawing: a picture squeezed through a short code and opened again."""
     with style():
-        figure, axis = plt.subplots(figsize=(8.4, 2.5))
+        _, axis = plt.subplots(figsize=(8.4, 2.5))
         axis.set(xlim=(0, 14), ylim=(0, 4))
         axis.set_axis_off()
         axis.set_aspect("equal")
         blue, amber, grey = "#4477aa", "#e0a526", "#666666"
         _box(axis, 0.2, 0.9, 2.2, 2.2, grey, "picture $x$\n784 numbers")
-        axis.add_patch(Polygon([(3.3, 0.6), (3.3, 3.4), (5.6, 2.6), (5.6, 1.4)], color=blue, alpha=0.85, lw=0))
+        axis.add_patch(
+            Polygon([(3.3, 0.6), (3.3, 3.4), (5.6, 2.6), (5.6, 1.4)], color=blue, alpha=0.85, lw=0)
+        )
         axis.text(4.4, 2, "encoder\n$E$", ha="center", va="center", color="white")
         _box(axis, 6.35, 1.35, 1.3, 1.3, amber, "code $z$\n32")
-        axis.add_patch(Polygon([(8.4, 1.4), (8.4, 2.6), (10.7, 3.4), (10.7, 0.6)], color=blue, alpha=0.85, lw=0))
+        axis.add_patch(
+            Polygon([(8.4, 1.4), (8.4, 2.6), (10.7, 3.4), (10.7, 0.6)], color=blue, alpha=0.85, lw=0)
+        )
         axis.text(9.6, 2, "decoder\n$\\mathrm{Dec}$", ha="center", va="center", color="white")
         _box(axis, 11.6, 0.9, 2.2, 2.2, grey, "reconstruction\n$\\hat{x}$")
         for start, end in ((2.4, 3.3), (5.6, 6.35), (7.65, 8.4), (10.7, 11.6)):
-            axis.add_patch(FancyArrowPatch((start, 2), (end, 2), arrowstyle="-|>", mutation_scale=12, color=grey))
+            axis.add_patch(
+                FancyArrowPatch((start, 2), (end, 2), arrowstyle="-|>", mutation_scale=12, color=grey)
+            )
         axis.add_patch(
             FancyArrowPatch(
                 (1.3, 0.85),
@@ -50,13 +57,17 @@ def autoencoder_idea() -> None:
                 connectionstyle="arc3,rad=0.13",
             )
         )
-        axis.text(7, -0.35, "one loss: how far is $\\hat{x}$ from $x$?", ha="center", va="top", color="#c0392b")
+        axis.text(
+            7, -0.35, "one loss: how far is $\\hat{x}$ from $x$?", ha="center", va="top", color="#c0392b"
+        )
         axis.set_ylim(-0.9, 3.7)
         plt.show()
 
 
-def _box(axis: plt.Axes, x: float, y: float, w: float, h: float, colour: str, text: str) -> None:
-    axis.add_patch(FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0.02,rounding_size=0.15", fc="white", ec=colour))
+def _box(axis: Axes, x: float, y: float, w: float, h: float, colour: str, text: str) -> None:
+    axis.add_patch(
+        FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0.02,rounding_size=0.15", fc="white", ec=colour)
+    )
     axis.text(x + w / 2, y + h / 2, text, ha="center", va="center")
 
 
@@ -108,7 +119,9 @@ def score_field(points: Tensor, learned: Tensor, exact: Tensor) -> None:
             (axes[0], learned, "what the denoiser learned: $r(y) - y$"),
             (axes[1], exact, "the density's own slope: $\\sigma^2\\,\\nabla\\log p_\\sigma(y)$"),
         ):
-            axis.quiver(*points.T.numpy(), *arrows.T.numpy(), angles="xy", scale_units="xy", scale=1, width=0.004)
+            axis.quiver(
+                *points.T.numpy(), *arrows.T.numpy(), angles="xy", scale_units="xy", scale=1, width=0.004
+            )
             axis.set(title=title, aspect="equal")
         figure.tight_layout()
         plt.show()
@@ -146,7 +159,9 @@ def rate_distortion(rows: Sequence[Mapping[str, float]]) -> None:
             means = [_mean([r["error"] for r in own if r["code_size"] == k]) for k in sizes]
             name = {"pca": "PCA", "conv": "convolutional autoencoder"}[coder]
             axis.plot(sizes, means, color=colour, label=name)
-            axis.plot([r["code_size"] for r in own], [r["error"] for r in own], "o", color=colour, markersize=4)
+            axis.plot(
+                [r["code_size"] for r in own], [r["error"] for r in own], "o", color=colour, markersize=4
+            )
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
         axis.set_xticks(sizes, [f"{k}" for k in sizes])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from gencourse.data import ImageDataset
@@ -28,7 +29,9 @@ def picture_rows(rows: Mapping[str, Tensor], width: float = 7.5) -> None:
     """
     lengths = {name: len(pictures) for name, pictures in rows.items()}
     if not rows or len(set(lengths.values())) != 1:
-        raise ValueError(f"rows have these lengths: {lengths}; give at least one row, all of the same length.")
+        raise ValueError(
+            f"rows have these lengths: {lengths}; give at least one row, all of the same length."
+        )
     rows_of_pictures(list(rows.items()), width)
 
 
@@ -58,7 +61,7 @@ def panel(method: Method, history: History, test: ImageDataset, *, points: int =
         plt.show()
 
 
-def _reconstructions(axis: plt.Axes, method: Method, test: ImageDataset) -> None:
+def _reconstructions(axis: Axes, method: Method, test: ImageDataset) -> None:
     x = next(test.batches(20, device=method.device))[0]
     try:
         x_hat = method.reconstruct(x)
@@ -70,7 +73,7 @@ def _reconstructions(axis: plt.Axes, method: Method, test: ImageDataset) -> None
     draw_pictures(axis, both, 10, "test pictures, each above its reconstruction")
 
 
-def _codes(axis: plt.Axes, method: Method, test: ImageDataset) -> None:
+def _codes(axis: Axes, method: Method, test: ImageDataset) -> None:
     try:
         codes = features_of(method.features, test, device=method.device)
     except NotImplementedError as reason:
@@ -85,7 +88,7 @@ def _codes(axis: plt.Axes, method: Method, test: ImageDataset) -> None:
     axis.set_title(title)
 
 
-def scatter_codes(axis: plt.Axes, codes: Tensor, labels: Tensor) -> None:
+def scatter_codes(axis: Axes, codes: Tensor, labels: Tensor) -> None:
     """Scatter of two-dimensional codes, coloured by digit."""
     for digit, colour in enumerate(DIGIT_COLOURS):
         rows = labels == digit
@@ -93,7 +96,7 @@ def scatter_codes(axis: plt.Axes, codes: Tensor, labels: Tensor) -> None:
     axis.legend(ncols=1, markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.1)
 
 
-def _samples(axis: plt.Axes, method: Method) -> None:
+def _samples(axis: Axes, method: Method) -> None:
     try:
         generator = torch.Generator(method.device).manual_seed(0)
         draw_pictures(axis, method.sample(40, generator), 10, "drawn samples")
@@ -101,7 +104,7 @@ def _samples(axis: plt.Axes, method: Method) -> None:
         _say(axis, "drawn samples", reason)
 
 
-def _say(axis: plt.Axes, title: str, reason: Exception) -> None:
+def _say(axis: Axes, title: str, reason: Exception) -> None:
     axis.set_axis_off()
     axis.set_title(title, loc="left")
     axis.text(0.5, 0.5, str(reason), ha="center", va="center", wrap=True, transform=axis.transAxes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -26,7 +27,7 @@ DIGIT_COLOURS = (
     "#5d3a9b",
 )
 
-_STYLE = {
+_STYLE: Any = {
     "figure.dpi": 110,
     "savefig.bbox": "tight",
     "font.size": 10,
@@ -68,7 +69,9 @@ def rows_of_pictures(rows: Sequence[tuple[str, Tensor]], width: float = 7.5) -> 
     columns = len(rows[0][1])
     cell = width / columns
     with style():
-        figure, axes = plt.subplots(len(rows), 1, figsize=(width + 1.3, cell * len(rows) * 1.06), squeeze=False)
+        figure, axes = plt.subplots(
+            len(rows), 1, figsize=(width + 1.3, cell * len(rows) * 1.06), squeeze=False
+        )
         for axis, (name, pictures) in zip(axes[:, 0], rows, strict=True):
             draw_pictures(axis, torch.as_tensor(pictures)[:columns], columns)
             axis.text(-0.01, 0.5, name, transform=axis.transAxes, ha="right", va="center")

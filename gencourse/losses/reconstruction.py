@@ -51,7 +51,9 @@ def gaussian_nll(x_hat: Tensor, x: Tensor, log_sigma: Tensor | float) -> Tensor:
     """
     log_sigma = torch.as_tensor(log_sigma, dtype=x_hat.dtype, device=x_hat.device)
     if log_sigma.numel() != 1:
-        raise ValueError(f"log_sigma has {log_sigma.numel()} elements: give one number, shared by all pixels.")
+        raise ValueError(
+            f"log_sigma has {log_sigma.numel()} elements: give one number, shared by all pixels."
+        )
     d = x[0].numel()
     scaled = squared_error(x_hat, x) * torch.exp(-2 * log_sigma) / 2
     return (scaled + d * log_sigma + d / 2 * math.log(2 * math.pi)).squeeze()

@@ -58,7 +58,9 @@ class Autoencoder(Method):
         if code_size < 1:
             raise ValueError(f"code_size is {code_size}: give at least 1.")
         if noise < 0 or sparsity < 0:
-            raise ValueError(f"noise is {noise} and sparsity is {sparsity}: give numbers that are not negative.")
+            raise ValueError(
+                f"noise is {noise} and sparsity is {sparsity}: give numbers that are not negative."
+            )
         self.shape, self.code_size, self.network = shape, code_size, network
         self.likelihood, self.noise, self.sparsity = likelihood, noise, sparsity
         pixels = math.prod(shape)

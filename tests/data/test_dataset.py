@@ -11,11 +11,14 @@ from gencourse.data import ImageDataset
 def numbered(n: int) -> ImageDataset:
     """Image i is filled with the value i, and its label is i."""
     values = torch.arange(n)
-    return ImageDataset(values.to(torch.uint8).view(n, 1, 1, 1).expand(n, 1, 2, 3).contiguous(), values, "numbered")
+    return ImageDataset(
+        values.to(torch.uint8).view(n, 1, 1, 1).expand(n, 1, 2, 3).contiguous(), values, "numbered"
+    )
 
 
 @pytest.mark.parametrize(
-    "images", [torch.zeros(2, 1, 4, 4), torch.zeros(2, 4, 4, dtype=torch.uint8), torch.zeros(2, 1, 4, 4).long()]
+    "images",
+    [torch.zeros(2, 1, 4, 4), torch.zeros(2, 4, 4, dtype=torch.uint8), torch.zeros(2, 1, 4, 4).long()],
 )
 def test_images_must_be_bytes_with_four_axes(images: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"images is .*give uint8 of shape \(N, C, H, W\)"):
@@ -114,7 +117,9 @@ def test_take_says_how_many_there_are(n: int) -> None:
 
 def test_of_class_keeps_the_order() -> None:
     labels = torch.tensor([3, 1, 2, 3, 1])
-    data = ImageDataset(torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1), labels, classes=("a", "b", "c", "d"))
+    data = ImageDataset(
+        torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1), labels, classes=("a", "b", "c", "d")
+    )
     assert data.of_class(3).images.flatten().tolist() == [0, 3]
     some = data.of_class(1, 3)
     assert some.labels.tolist() == [3, 1, 3, 1]

@@ -93,7 +93,9 @@ def test_a_wrong_header_is_noticed(tmp_path: Path, header: bytes) -> None:
 
 @pytest.mark.parametrize("extra", [-1, 1])
 def test_a_wrong_length_is_noticed(tmp_path: Path, extra: int) -> None:
-    damaged(tmp_path, gzip.compress(idx((2, 3), bytes(6 + extra))), rf"holds {6 + extra} values .* promises 6")
+    damaged(
+        tmp_path, gzip.compress(idx((2, 3), bytes(6 + extra))), rf"holds {6 + extra} values .* promises 6"
+    )
 
 
 def test_a_missing_file_is_missing_not_damaged(tmp_path: Path) -> None:

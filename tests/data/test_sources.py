@@ -14,7 +14,9 @@ BRIGHT, DARK = 200, 40
 
 
 @pytest.mark.parametrize(("split", "n"), [("train", 60_000), ("test", 10_000)])
-def test_mnist_is_whole_and_embedded(split: str, n: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_mnist_is_whole_and_embedded(
+    split: str, n: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("GENCOURSE_DATA", str(tmp_path))
     data = load("mnist", split=split)
     assert data.images.shape == (n, 1, 28, 28)
@@ -105,7 +107,9 @@ def test_cifar_comes_as_channels_first(tmp_path: Path, monkeypatch: pytest.Monke
     assert data.labels.tolist() == [3, 8]
 
 
-def picture(file: Path, size: tuple[int, int], colour: tuple[int, int, int] | int = (DARK, BRIGHT, DARK)) -> None:
+def picture(
+    file: Path, size: tuple[int, int], colour: tuple[int, int, int] | int = (DARK, BRIGHT, DARK)
+) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L" if isinstance(colour, int) else "RGB", size, colour).save(file)
 

@@ -41,7 +41,9 @@ def test_the_gradient_of_the_squared_error_points_from_the_picture() -> None:
 @pytest.mark.equation("1.1")
 def test_a_repeated_batch_has_the_same_squared_error() -> None:
     x, x_hat = pictures(0), pictures(1)
-    torch.testing.assert_close(squared_error(x_hat.repeat(3, 1, 1, 1), x.repeat(3, 1, 1, 1)), squared_error(x_hat, x))
+    torch.testing.assert_close(
+        squared_error(x_hat.repeat(3, 1, 1, 1), x.repeat(3, 1, 1, 1)), squared_error(x_hat, x)
+    )
 
 
 @pytest.mark.equation("1.4")
@@ -58,7 +60,9 @@ def test_gaussian_nll_is_the_negative_log_density(log_sigma: float) -> None:
     x, x_hat = pictures(0), pictures(1)
     density = Normal(x_hat, math.exp(log_sigma)).log_prob(x).flatten(1).sum(1)
     torch.testing.assert_close(gaussian_nll(x_hat, x, log_sigma), -density.mean())
-    torch.testing.assert_close(gaussian_nll(x_hat, x, torch.tensor([log_sigma])), -density.mean(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(
+        gaussian_nll(x_hat, x, torch.tensor([log_sigma])), -density.mean(), rtol=1e-6, atol=0
+    )
 
 
 @pytest.mark.equation("1.2")

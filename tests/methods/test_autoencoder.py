@@ -120,7 +120,9 @@ def test_a_bernoulli_step_minimises_the_cross_entropy_of_the_logits() -> None:
     method, x, spy = small(likelihood="bernoulli"), pictures(), Spy()
     method.step(x, spy)
     torch.testing.assert_close(spy.loss, bernoulli_nll(method.decoder(method.encode(x)), x))
-    torch.testing.assert_close(method.decode(method.encode(x)), torch.sigmoid(method.decoder(method.encode(x))))
+    torch.testing.assert_close(
+        method.decode(method.encode(x)), torch.sigmoid(method.decoder(method.encode(x)))
+    )
 
 
 def test_noise_is_put_on_the_input_and_not_on_the_target() -> None:

@@ -47,7 +47,9 @@ def test_the_decoder_is_the_encoders_mirror_image(size: int) -> None:
 
 
 def test_widths_double_up_to_eight_times_the_first() -> None:
-    widths = [m.out_channels for m in ConvEncoder((1, 256, 256), 4, width=2).modules() if isinstance(m, nn.Conv2d)]
+    widths = [
+        m.out_channels for m in ConvEncoder((1, 256, 256), 4, width=2).modules() if isinstance(m, nn.Conv2d)
+    ]
     assert widths == [2, 4, 8, 16, 16, 16]
 
 

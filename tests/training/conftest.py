@@ -17,7 +17,9 @@ class Toy(Method):
         super().__init__()
         self.shape = (1, 3, 3)
         with seeded(seed):
-            self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(9, width), nn.BatchNorm1d(width), nn.Dropout(0.3))
+            self.encoder = nn.Sequential(
+                nn.Flatten(), nn.Linear(9, width), nn.BatchNorm1d(width), nn.Dropout(0.3)
+            )
             self.decoder = nn.Sequential(nn.Linear(width, 9), nn.Unflatten(1, self.shape))
         self.before_step: Callable[[], None] = lambda: None
 

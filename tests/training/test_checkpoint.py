@@ -64,7 +64,9 @@ def test_a_truncated_file_is_damaged_and_left_as_it_is(keep: int, tmp_path: Path
     write_checkpoint(path, {"a": torch.zeros(100)}, {})
     part = path.read_bytes()[:keep]
     path.write_bytes(part)
-    with pytest.raises(CheckpointError, match=r"is damaged .*left as it was|is damaged .*It was left as it is"):
+    with pytest.raises(
+        CheckpointError, match=r"is damaged .*left as it was|is damaged .*It was left as it is"
+    ):
         read_checkpoint(path)
     assert path.read_bytes() == part
 
@@ -84,8 +86,14 @@ def test_weights_go_to_a_file_and_back(tmp_path: Path) -> None:
     other = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
     one(torch.randn(5, 3))  # moves the buffers
     save_weights(tmp_path / "w", one, seed=4, command="make weights")
-    assert load_weights(tmp_path / "w", other) == {"class": "Sequential", "seed": 4, "command": "make weights"}
-    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+    assert load_weights(tmp_path / "w", other) == {
+        "class": "Sequential",
+        "seed": 4,
+        "command": "make weights",
+    }
+    assert all(
+        torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    )
 
 
 @pytest.mark.parametrize(

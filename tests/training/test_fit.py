@@ -54,7 +54,10 @@ class Linear(Method):
     def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, float]:
         assert y is not None and len(y) == len(x)
         self.seen.append(x.clone())
-        return {"loss": update("weight", (self.weight - x.flatten(1)).square().sum() / len(x)), "size": len(x)}
+        return {
+            "loss": update("weight", (self.weight - x.flatten(1)).square().sum() / len(x)),
+            "size": len(x),
+        }
 
 
 # ---- what it computes --------------------------------------------------------------------------------
@@ -65,7 +68,9 @@ def test_fit_equals_the_loop_written_by_hand_bit_for_bit(make_toy: type, toy_dat
     history = fit(ours, toy_data, epochs=2, seed=3, **QUIET)
 
     theirs.train()
-    optimizers = {name: adam(own, theirs.learning_rate, theirs.betas) for name, own in theirs.players().items()}
+    optimizers = {
+        name: adam(own, theirs.learning_rate, theirs.betas) for name, own in theirs.players().items()
+    }
     means = []
     with seeded(3):
         shuffle = torch.Generator().manual_seed(3)
@@ -124,13 +129,17 @@ def test_the_learning_rate_is_the_methods_own_unless_given(toy_data: ImageDatase
         method = Linear()
         fit(method, one, learning_rate=given, **QUIET)
         # the first step of Adam has the length of the learning rate
-        torch.testing.assert_close(method.weight.detach().abs(), torch.full((9,), expected), rtol=1e-3, atol=0)
+        torch.testing.assert_close(
+            method.weight.detach().abs(), torch.full((9,), expected), rtol=1e-3, atol=0
+        )
 
 
 def test_clip_reaches_the_update(make_toy: type, toy_data: ImageDataset) -> None:
     free, clipped, loose = make_toy(), make_toy(), make_toy()
     fit(free, toy_data, **QUIET)
-    fit(clipped, toy_data, clip=1e-9, **QUIET)  # comparable with Adam's epsilon, so that the steps get shorter
+    fit(
+        clipped, toy_data, clip=1e-9, **QUIET
+    )  # comparable with Adam's epsilon, so that the steps get shorter
     fit(loose, toy_data, clip=1e9, **QUIET)
     assert equal(state(free), state(loose))
     assert not equal(state(free), state(clipped))
@@ -169,8 +178,10 @@ def test_bfloat16_stays_near_float32() -> None:
     losses, seen = {}, {}
     for precision in ("float32", "bfloat16"):
         method = Autoencoder(code_size=4, hidden=(16,))
-        method.encoder.register_forward_hook(lambda _, __, z, p=precision: seen.setdefault(p, z.dtype))
+        codes: list[torch.dtype] = []
+        method.encoder.register_forward_hook(lambda _, __, z, codes=codes: codes.append(z.dtype))
         losses[precision] = fit(method, data, epochs=3, precision=precision, **QUIET)["autoencoder"][-1]
+        seen[precision] = codes[0]
         assert all(p.dtype == torch.float32 for p in method.parameters())
     assert seen == {"float32": torch.float32, "bfloat16": torch.bfloat16}
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.01)
@@ -191,7 +202,9 @@ def test_the_seed_decides(make_toy: type, toy_data: ImageDataset) -> None:
     assert not equal(ends[0][0], ends[2][0]) and ends[0][1] != ends[2][1]
 
 
-def test_random_numbers_outside_go_on_as_if_nothing_had_happened(toy_data: ImageDataset, make_toy: type) -> None:
+def test_random_numbers_outside_go_on_as_if_nothing_had_happened(
+    toy_data: ImageDataset, make_toy: type
+) -> None:
     before = torch.get_rng_state()
     method = make_toy()
     Autoencoder(code_size=2, hidden=(4,))
@@ -205,7 +218,9 @@ def test_random_numbers_outside_go_on_as_if_nothing_had_happened(toy_data: Image
 # ---- how it leaves things ----------------------------------------------------------------------------
 
 
-def test_the_method_trains_in_training_mode_and_is_left_in_eval_mode(make_toy: type, toy_data: ImageDataset) -> None:
+def test_the_method_trains_in_training_mode_and_is_left_in_eval_mode(
+    make_toy: type, toy_data: ImageDataset
+) -> None:
     method, modes = make_toy().eval(), set()
     method.before_step = lambda: modes.add(method.training)
     fit(method, toy_data, **QUIET)
@@ -236,7 +251,9 @@ def test_the_progress_bar_is_on_or_off(
     assert progress or err == ""
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run(make_toy: type, toy_data: ImageDataset, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_a_number_stops_the_run(
+    make_toy: type, toy_data: ImageDataset, tmp_path: Path
+) -> None:
     method, path = make_toy(), tmp_path / "run"
     fit(method, toy_data, epochs=1, checkpoint=path, **QUIET)
     saved = path.read_bytes()
@@ -341,7 +358,9 @@ def test_resume_starts_from_nothing_where_there_is_no_file(
     assert (tmp_path / "new" / "run").is_file()
 
 
-def test_a_checkpoint_is_not_overwritten_by_accident(make_toy: type, toy_data: ImageDataset, tmp_path: Path) -> None:
+def test_a_checkpoint_is_not_overwritten_by_accident(
+    make_toy: type, toy_data: ImageDataset, tmp_path: Path
+) -> None:
     path = tmp_path / "run"
     fit(make_toy(), toy_data, checkpoint=path, **QUIET)
     saved = path.read_bytes()
@@ -392,7 +411,9 @@ def test_another_methods_checkpoint_is_refused(
     assert equal(state(method), before)
 
 
-def test_the_weights_of_a_run_can_be_loaded_alone(make_toy: type, toy_data: ImageDataset, tmp_path: Path) -> None:
+def test_the_weights_of_a_run_can_be_loaded_alone(
+    make_toy: type, toy_data: ImageDataset, tmp_path: Path
+) -> None:
     trained, loaded = make_toy(), make_toy(seed=1)
     fit(trained, toy_data, checkpoint=tmp_path / "run", average=0.9, **QUIET)
     facts = load_weights(tmp_path / "run", loaded)
@@ -450,7 +471,9 @@ def test_devices_by_name() -> None:
 @pytest.mark.parametrize(
     ("cuda", "mps", "expected"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")]
 )
-def test_auto_takes_the_fastest(cuda: bool, mps: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_takes_the_fastest(
+    cuda: bool, mps: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert choose_device("auto") == torch.device(expected)
@@ -458,7 +481,9 @@ def test_auto_takes_the_fastest(cuda: bool, mps: bool, expected: str, monkeypatc
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99", "hpu", ""])
 def test_a_device_that_is_not_there_is_named(device: str) -> None:
-    with pytest.raises(ValueError, match=f"device is '{device}': this machine has no such device; try 'auto'"):
+    with pytest.raises(
+        ValueError, match=f"device is '{device}': this machine has no such device; try 'auto'"
+    ):
         choose_device(device)
 
 

@@ -82,7 +82,10 @@ def test_it_equals_the_loop_written_by_hand_bit_for_bit(clip: float | None) -> N
 
 def test_adam_is_torchs_adam_whatever_its_form() -> None:
     ours, theirs = Pair(), Pair()
-    fast, plain = adam(ours.parameters(), LR, BETAS), torch.optim.Adam(theirs.parameters(), LR, BETAS, fused=False)
+    fast, plain = (
+        adam(ours.parameters(), LR, BETAS),
+        torch.optim.Adam(theirs.parameters(), LR, BETAS, fused=False),
+    )
     for step in range(10):
         for net, optimizer in ((ours, fast), (theirs, plain)):
             optimizer.zero_grad()
@@ -136,8 +139,16 @@ def test_a_player_may_own_frozen_parameters() -> None:
     ("player", "loss", "says"),
     [
         ("third", lambda net: net(data(0)), "player is 'third': this method's players are first, second"),
-        ("first", lambda net: net.first(data(0)), r"loss of 'first' has shape \(8, 4\): reduce it to one number"),
-        ("first", lambda net: net(data(0)).detach(), r"does not depend on any parameter: look for detach\(\)"),
+        (
+            "first",
+            lambda net: net.first(data(0)),
+            r"loss of 'first' has shape \(8, 4\): reduce it to one number",
+        ),
+        (
+            "first",
+            lambda net: net(data(0)).detach(),
+            r"does not depend on any parameter: look for detach\(\)",
+        ),
         # the classic GAN mistake: the generator's fakes are detached in its own step
         (
             "first",
@@ -162,7 +173,9 @@ def test_a_loss_that_is_not_finite_stops_before_anything_moves(factor: float) ->
     update = net.update()
     update("first", net(data(0)))
     before, state = copies(net), copy.deepcopy(update.optimizers["first"].state_dict())
-    with pytest.raises(NonFiniteLossError, match="loss of 'first' became .* at its step 2. Nothing was moved"):
+    with pytest.raises(
+        NonFiniteLossError, match="loss of 'first' became .* at its step 2. Nothing was moved"
+    ):
         update("first", net(data(0)) * factor)
     assert same(copies(net), before)
     after = update.optimizers["first"].state_dict()["state"]

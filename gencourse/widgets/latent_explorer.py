@@ -1,0 +1,127 @@
+"""The live figure of chapter 1: walk through the code plane of an autoencoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import torch
+import traitlets as t
+from torch import Tensor, nn
+
+from gencourse.figures.style import DIGIT_COLOURS
+from gencourse.methods import Autoencoder
+
+__all__ = ["LatentExplorer"]
+
+_HERE = Path(__file__).parent
+
+
+class LatentExplorer(anywidget.AnyWidget):
+    """Move z through the plane of codes and see Dec(z), computed in the browser without a kernel.
+
+    Make one with `from_autoencoder`. In a notebook, `z` follows the handle, and setting it moves the handle.
+    """
+
+    # Text, not a path: it is then saved with the notebook, and the book needs no other file.
+    _esm = (_HERE / "latent_explorer.js").read_text(encoding="utf-8")
+    _css = (_HERE / "latent_explorer.css").read_text(encoding="utf-8")
+
+    z = t.List(t.Float(), [0.0, 0.0], minlen=2, maxlen=2).tag(sync=True)
+    sizes = t.List(t.Int()).tag(sync=True)  # widths of the decoder, from 2 to the number of pixels
+    shape = t.List(t.Int()).tag(sync=True)  # height and width of a picture
+    weights = t.Bytes().tag(sync=True)  # int8, row after row, layer after layer
+    rows = t.Bytes().tag(sync=True)  # float16: scale and bias of each row
+    codes = t.Bytes().tag(sync=True)  # float16: two numbers for each test picture
+    labels = t.Bytes().tag(sync=True)  # uint8: its digit
+    plane = t.List(t.Float()).tag(sync=True)  # what is shown: lowest and highest z₁, lowest and highest z₂
+    colours = t.List(t.Unicode()).tag(sync=True)  # of the ten digits, those of the course's other figures
+
+    @classmethod
+    def from_autoencoder(
+        cls, model: Autoencoder, codes: Tensor, labels: Tensor, max_points: int = 1500
+    ) -> LatentExplorer:
+        """The figure of a trained dense autoencoder whose code has two numbers.
+
+        A weight is sent as one byte with one scale for each row: a quarter of float32, and the decoded
+        pixels differ by less than one grey level in 255 on average.
+
+        Args:
+            model: `Autoencoder("dense", code_size=2, ...)` for pictures of one channel.
+            codes: codes of test pictures, shape (N, 2).
+            labels: their digits, 0 to 9, shape (N,).
+            max_points: how many of them are sent and drawn, chosen at random, the same ones every time.
+
+        Raises:
+            ValueError: an argument cannot be used; the message says which and why.
+        """
+        layers = _dense_layers(model)
+        codes = torch.as_tensor(codes).detach().cpu().float()
+        labels = torch.as_tensor(labels).detach().cpu()
+        if codes.ndim != 2 or codes.shape[1] != 2 or len(codes) == 0 or not codes.isfinite().all():
+            raise ValueError(
+                f"codes has shape {tuple(codes.shape)}: give finite numbers, shape (N, 2), N at least 1."
+            )
+        if labels.shape != codes.shape[:1] or labels.min() < 0 or labels.max() > 9:
+            raise ValueError(
+                f"labels has shape {tuple(labels.shape)}: give a digit, 0 to 9, for each of {len(codes)} codes."
+            )
+        if max_points < 1:
+            raise ValueError(f"max_points is {max_points}: give at least 1.")
+        shown = torch.randperm(len(codes), generator=torch.Generator().manual_seed(0))[:max_points]
+        weights, rows = zip(*map(_quantise, layers), strict=True)
+        return cls(
+            z=codes[shown[0]].tolist(),  # a real code: the first picture is a good one
+            sizes=[2, *(layer.out_features for layer in layers)],
+            shape=list(model.shape[1:]),
+            weights=b"".join(weights),
+            rows=b"".join(rows),
+            codes=codes[shown].numpy().astype("<f2").tobytes(),
+            labels=labels[shown].numpy().astype("u1").tobytes(),
+            plane=_plane(codes),
+            colours=list(DIGIT_COLOURS),
+        )
+
+    def __repr__(self) -> str:
+        return f"LatentExplorer({len(self.labels)} codes, decoder {'-'.join(map(str, self.sizes))})"
+
+
+def _dense_layers(model: Any) -> list[nn.Linear]:
+    """The decoder's Linear layers; an error if anything but ReLU between them and a sigmoid at the end."""
+    decoder = getattr(model, "decoder", None)
+    modules = decoder.modules() if isinstance(decoder, nn.Module) else ()
+    steps = [m for m in modules if not list(m.children()) and not isinstance(m, nn.Unflatten)]
+    layers = [m for m in steps[::2] if isinstance(m, nn.Linear)]
+    between = [m for m in steps[1::2] if isinstance(m, nn.ReLU)]
+    alternate = len(layers) + len(between) == len(steps) == 2 * len(layers) - 1
+    if not alternate or not isinstance(model.output, nn.Sigmoid) or model.shape[0] != 1:
+        kind = getattr(model, "network", type(model).__name__)
+        raise ValueError(
+            f"model is {kind!r}: the figure needs Autoencoder('dense', code_size=2) with one channel."
+        )
+    if layers[0].in_features != 2:
+        raise ValueError(
+            f"model.code_size is {layers[0].in_features}: a plane needs Autoencoder('dense', code_size=2)."
+        )
+    return layers
+
+
+def _quantise(layer: nn.Linear) -> tuple[bytes, bytes]:
+    """Weights as int8, row after row, and float16 pairs (scale, bias): weight = scale · int8."""
+    weight = layer.weight.detach().cpu().float().numpy()
+    scale = (np.abs(weight).max(1) / 127).astype("<f2")
+    # divide by the scale as it is sent, so that its own rounding costs nothing; a row of zeros stays zero
+    divisor = np.where(scale > 0, scale, 1).astype("f4")[:, None]
+    whole = np.clip(np.rint(weight / divisor), -127, 127).astype("i1")
+    rows = np.stack([scale, layer.bias.detach().cpu().numpy().astype("<f2")], axis=1)
+    return whole.tobytes(), rows.tobytes()
+
+
+def _plane(codes: Tensor) -> list[float]:
+    """All but the outermost hundredth of the codes on each side, and three units around 0 for N(0, I)."""
+    low, high = torch.quantile(codes, torch.tensor([0.01, 0.99]), dim=0)
+    low, high = low.clamp(max=-3), high.clamp(min=3)
+    margin = 0.05 * (high - low)
+    return torch.stack([low - margin, high + margin], dim=1).flatten().tolist()
