@@ -42,7 +42,7 @@ def claim(
         raise ValueError(
             f"claim({text!r}) has an empty band: at_least={at_least} is above at_most={at_most}."
         )
-    number = float(value)
+    number = float(getattr(value, "detach", lambda: value)())
     if math.isnan(number):
         raise ClaimError(f"Not a number: {text}")
     if (always or preset().proves) and not at_least <= number <= at_most:

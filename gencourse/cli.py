@@ -24,7 +24,7 @@ def main() -> None:
 def reproduce(
     name: Annotated[str, typer.Argument(help="Name of the study, for example rate_distortion.")],
     folder: Annotated[
-        Path | None, typer.Option(help="Where to record it; chapters/results by default.")
+        Path | None, typer.Option(help="Where to record it; the course's own records by default.")
     ] = None,
 ) -> None:
     """Run a recorded study again, row by row; an interrupted one goes on where it stopped."""

@@ -21,6 +21,7 @@ class Preset:
         test_images: how many test images a chapter uses.
         short_epochs: passes over the training images for a quick model.
         epochs: passes over the training images for a chapter's main model.
+        toy_steps: mini-batches for a network in the plane.
         proves: whether the results that the prose states can be expected, and are therefore checked.
     """
 
@@ -29,16 +30,35 @@ class Preset:
     test_images: int
     short_epochs: int
     epochs: int
+    toy_steps: int
     proves: bool
 
 
 PRESETS = {
     # seconds a chapter: every cell runs, no result is worth reading
-    "smoke": Preset("smoke", train_images=1_024, test_images=512, short_epochs=1, epochs=1, proves=False),
+    "smoke": Preset(
+        "smoke", train_images=1_024, test_images=512, short_epochs=1, epochs=1, toy_steps=100, proves=False
+    ),
     # two CPU cores, under two minutes a chapter: what the book shows
-    "book": Preset("book", train_images=60_000, test_images=10_000, short_epochs=2, epochs=5, proves=True),
+    "book": Preset(
+        "book",
+        train_images=60_000,
+        test_images=10_000,
+        short_epochs=2,
+        epochs=5,
+        toy_steps=1_500,
+        proves=True,
+    ),
     # a GPU and minutes: the same cells, trained until they stop improving
-    "full": Preset("full", train_images=60_000, test_images=10_000, short_epochs=20, epochs=60, proves=True),
+    "full": Preset(
+        "full",
+        train_images=60_000,
+        test_images=10_000,
+        short_epochs=20,
+        epochs=60,
+        toy_steps=5_000,
+        proves=True,
+    ),
 }
 
 

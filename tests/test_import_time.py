@@ -23,8 +23,8 @@ def test_import_costs_less_than_half_a_second_beyond_torch() -> None:
         "import time, torch; start = time.perf_counter(); import gencourse; "
         "print(time.perf_counter() - start)"
     )
-    # min: other work on the machine can only add to it
-    assert min(float(run(code)) for _ in range(3)) < 0.5
+    # other work on the machine can only add to it: the best of up to three counts
+    assert any(float(run(code)) < 0.5 for _ in range(3))
 
 
 def test_nothing_heavy_is_imported_before_it_is_used() -> None:

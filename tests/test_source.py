@@ -41,7 +41,7 @@ def test_a_decorated_function_shows_itself_not_its_wrapper() -> None:
     @functools.wraps(squared_error)
     def wrapper(*args: object) -> None: ...
 
-    assert show(wrapper).code == show(squared_error).code
+    assert repr(show(wrapper)) == repr(show(squared_error))
     assert "def seeded" in show(seeded).code
 
 
@@ -52,5 +52,5 @@ def test_what_lies_outside_the_package_has_no_path() -> None:
 
 @pytest.mark.parametrize("thing", [3, "text", len, Autoencoder(code_size=1, hidden=(1,))])
 def test_what_has_no_source_is_refused(thing: object) -> None:
-    with pytest.raises(TypeError, match="no Python source. Give a function, class or module"):
+    with pytest.raises(TypeError, match=r"no Python source. Give a function, class or module"):
         show(thing)

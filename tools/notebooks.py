@@ -90,6 +90,8 @@ def clean_metadata(cell: NotebookNode) -> NotebookNode:
     kept: dict[str, Any] = {}
     if cell.metadata.get("tags"):
         kept["tags"] = list(cell.metadata["tags"])
+        if "hide-input" in kept["tags"]:
+            kept["jupyter"] = {"source_hidden": True}  # JupyterLab folds it, as the book does
     if cell.cell_type == "code" and alt_text(cell):
         kept["mystnb"] = {"image": {"alt": alt_text(cell)}}
     return nbformat.from_dict(kept)
@@ -204,6 +206,8 @@ def draws(source: str) -> bool:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             parts = ast.unparse(node.func).split(".")
+            if "figures" in parts[:-1] and parts[-1] == "table":
+                continue  # a table is text
             if "figures" in parts[:-1] or (parts[0] == "plt" and parts[-1] not in {"close", "ioff", "ion"}):
                 return True
     return False

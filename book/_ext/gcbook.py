@@ -26,7 +26,8 @@ from sphinx.environment import BuildEnvironment
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "gencourse"
 # Read by chapters through functions, so no import shows them: a change runs every chapter again.
-ALWAYS = ("requirements.txt", "gencourse/checkpoints/**/*", "chapters/results/*.json")
+ALWAYS = ("requirements.txt", "gencourse/checkpoints/**/*")
+BESIDE = ("*.js", "*.css", "results/*.json")  # what a module of the package reads from its own folder
 GENERATED = re.compile(r"^<!-- generated: (\w+) -->\s*$", re.M)
 GENERATORS: dict[str, Callable[[], str]] = {"ledger": lambda: ledger.page(ledger.collect(ROOT))}
 
@@ -79,7 +80,7 @@ def names(tree: ast.AST, package: str, name: str, *, lazy: bool = True) -> Itera
 
 
 def dependencies(cells: Iterable[str], package: Path = PACKAGE) -> list[Path]:
-    """Files of the package that these code cells use: Python, transitively, and the .js and .css beside it."""
+    """Files of the package that these code cells use: Python, transitively, and what lies beside it."""
     seen: set[Path] = set()
     wanted = list(names(parse("\n".join(cells)), package.name, ""))
     done: set[str] = set()
@@ -113,9 +114,8 @@ def dependencies(cells: Iterable[str], package: Path = PACKAGE) -> list[Path]:
             if length:
                 load(place.with_suffix(".py"))
     folders = {path.parent for path in seen}
-    return sorted(
-        seen | {file for folder in folders for end in ("*.js", "*.css") for file in folder.glob(end)}
-    )
+    beside = {file for folder in folders for pattern in BESIDE for file in folder.glob(pattern)}
+    return sorted(seen | beside)
 
 
 def notebook_key(notebook: dict[str, Any]) -> str:
@@ -211,6 +211,15 @@ def keep_tags(app: Sphinx, doctree: nodes.document) -> None:
             std.note_hyperlink_target(name, app.env.docname, name, f"({tag})")  # type: ignore[attr-defined]
 
 
+def plain_attributes(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Show a property's docstring as it is; napoleon would take the words before a colon for its type.
+
+    An empty comment as first line is what napoleon looks at instead.
+    """
+    if what in {"attribute", "data", "property"}:
+        lines[:0] = ["..", ""]
+
+
 # ---- writing pages -----------------------------------------------------------------------------------
 
 
@@ -250,5 +259,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-merge-info", merge)
     app.connect("source-read", source_read)
     app.connect("doctree-read", keep_tags)
+    if "autodoc-process-docstring" in app.events.events:
+        app.connect("autodoc-process-docstring", plain_attributes, priority=100)  # before napoleon
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -84,7 +84,9 @@ def distance_to_pca(w_e, w_d, x):
 
 # --- 1.2 -------------------------------------------------------------------------------------------------
 
-_NO_LOG_SIGMA = "Without the term D log σ the loss has no minimum: a growing σ makes every error cheap. Write out eq. (1.2)."
+_NO_LOG_SIGMA = (
+    "Without D log σ the loss has no minimum: a growing σ makes every error cheap. Write out eq. (1.2)."
+)
 _PIXEL_MEAN = (
     "The value is too small by the number of pixels D: sum over pixels, average only over the batch."
 )

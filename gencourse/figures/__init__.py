@@ -10,8 +10,10 @@ from gencourse.figures.autoencoder import (
     score_histograms,
 )
 from gencourse.figures.pictures import panel, picture_rows, scatter_codes
+from gencourse.figures.table import Table, table
 
 __all__ = [
+    "Table",
     "autoencoder_idea",
     "code_planes",
     "conditional_mean",
@@ -22,4 +24,5 @@ __all__ = [
     "scatter_codes",
     "score_field",
     "score_histograms",
+    "table",
 ]

@@ -27,40 +27,31 @@ __all__ = [
 def autoencoder_idea() -> None:
     """The autoencoder as a drawing: a picture squeezed through a short code and opened again."""
     with style():
-        _, axis = plt.subplots(figsize=(8.4, 2.5))
-        axis.set(xlim=(0, 14), ylim=(0, 4))
+        _, axis = plt.subplots(figsize=(8.6, 2.7))
+        axis.set(xlim=(0, 17), ylim=(-1, 3.7), aspect="equal")
         axis.set_axis_off()
-        axis.set_aspect("equal")
-        blue, amber, grey = "#4477aa", "#e0a526", "#666666"
-        _box(axis, 0.2, 0.9, 2.2, 2.2, grey, "picture $x$\n784 numbers")
-        axis.add_patch(
-            Polygon([(3.3, 0.6), (3.3, 3.4), (5.6, 2.6), (5.6, 1.4)], color=blue, alpha=0.85, lw=0)
-        )
-        axis.text(4.4, 2, "encoder\n$E$", ha="center", va="center", color="white")
-        _box(axis, 6.35, 1.35, 1.3, 1.3, amber, "code $z$\n32")
-        axis.add_patch(
-            Polygon([(8.4, 1.4), (8.4, 2.6), (10.7, 3.4), (10.7, 0.6)], color=blue, alpha=0.85, lw=0)
-        )
-        axis.text(9.6, 2, "decoder\n$\\mathrm{Dec}$", ha="center", va="center", color="white")
-        _box(axis, 11.6, 0.9, 2.2, 2.2, grey, "reconstruction\n$\\hat{x}$")
-        for start, end in ((2.4, 3.3), (5.6, 6.35), (7.65, 8.4), (10.7, 11.6)):
+        blue, amber, grey, red = "#4477aa", "#e0a526", "#666666", "#c0392b"
+        _box(axis, 0.1, 0.9, 3.2, 2.2, grey, "picture $x$\n784 numbers")
+        axis.add_patch(Polygon([(4.2, 0.6), (4.2, 3.4), (6.6, 2.6), (6.6, 1.4)], color=blue, lw=0))
+        axis.text(5.35, 2, "encoder\n$E$", ha="center", va="center", color="white")
+        _box(axis, 7.5, 1.3, 2.0, 1.4, amber, "code $z$\n32")
+        axis.add_patch(Polygon([(10.4, 1.4), (10.4, 2.6), (12.8, 3.4), (12.8, 0.6)], color=blue, lw=0))
+        axis.text(11.65, 2, "decoder\n$\\mathrm{Dec}$", ha="center", va="center", color="white")
+        _box(axis, 13.7, 0.9, 3.2, 2.2, grey, "reconstruction $\\hat{x}$\n784 numbers")
+        for start, end in ((3.35, 4.2), (6.6, 7.45), (9.55, 10.4), (12.8, 13.65)):
             axis.add_patch(
                 FancyArrowPatch((start, 2), (end, 2), arrowstyle="-|>", mutation_scale=12, color=grey)
             )
-        axis.add_patch(
-            FancyArrowPatch(
-                (1.3, 0.85),
-                (12.7, 0.85),
-                arrowstyle="<|-|>",
-                mutation_scale=12,
-                color="#c0392b",
-                connectionstyle="arc3,rad=0.13",
-            )
+        both_ways = FancyArrowPatch(
+            (1.7, 0.8),
+            (15.3, 0.8),
+            arrowstyle="<|-|>",
+            mutation_scale=12,
+            color=red,
+            connectionstyle="arc3,rad=0.1",
         )
-        axis.text(
-            7, -0.35, "one loss: how far is $\\hat{x}$ from $x$?", ha="center", va="top", color="#c0392b"
-        )
-        axis.set_ylim(-0.9, 3.7)
+        axis.add_patch(both_ways)
+        axis.text(8.5, -0.25, "one loss: how far is $\\hat{x}$ from $x$?", ha="center", va="top", color=red)
         plt.show()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -62,15 +63,15 @@ def panel(method: Method, history: History, test: ImageDataset, *, points: int =
 
 
 def _reconstructions(axis: Axes, method: Method, test: ImageDataset) -> None:
-    x = next(test.batches(20, device=method.device))[0]
+    x = next(test.batches(24, device=method.device))[0]
     try:
         x_hat = method.reconstruct(x)
     except NotImplementedError as reason:
         _say(axis, "reconstructions", reason)
         return
     # a row of pictures, the row of their reconstructions, and again
-    both = torch.stack([x.unflatten(0, (2, 10)), x_hat.unflatten(0, (2, 10))], 1).flatten(0, 2)
-    draw_pictures(axis, both, 10, "test pictures, each above its reconstruction")
+    both = torch.stack([x.unflatten(0, (3, 8)), x_hat.unflatten(0, (3, 8))], 1).flatten(0, 2)
+    draw_pictures(axis, both, 8, "test pictures, each above its reconstruction")
 
 
 def _codes(axis: Axes, method: Method, test: ImageDataset) -> None:
@@ -99,7 +100,7 @@ def scatter_codes(axis: Axes, codes: Tensor, labels: Tensor) -> None:
 def _samples(axis: Axes, method: Method) -> None:
     try:
         generator = torch.Generator(method.device).manual_seed(0)
-        draw_pictures(axis, method.sample(40, generator), 10, "drawn samples")
+        draw_pictures(axis, method.sample(48, generator), 8, "drawn samples")
     except NotImplementedError as reason:
         _say(axis, "drawn samples", reason)
 
@@ -107,4 +108,4 @@ def _samples(axis: Axes, method: Method) -> None:
 def _say(axis: Axes, title: str, reason: Exception) -> None:
     axis.set_axis_off()
     axis.set_title(title, loc="left")
-    axis.text(0.5, 0.5, str(reason), ha="center", va="center", wrap=True, transform=axis.transAxes)
+    axis.text(0.5, 0.5, textwrap.fill(str(reason), 40), ha="center", va="center", transform=axis.transAxes)

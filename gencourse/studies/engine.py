@@ -22,8 +22,8 @@ from gencourse.presets import preset
 
 __all__ = ["RESULTS", "Study", "read", "reproduce"]
 
-RESULTS = Path(__file__).resolve().parents[2] / "chapters" / "results"
-"""Where the course's own records lie, in a checkout."""
+RESULTS = Path(__file__).resolve().parent / "results"
+"""Where the course's own records lie. They are part of the package, so that a chapter finds them on Colab, too."""
 
 FACTS = ("preset", "device", "torch", "seconds", "date")
 """What every recorded row says about its run, beside its settings and results."""
@@ -44,16 +44,20 @@ class Study:
     run: Callable[..., dict[str, float]]
 
 
-def read(path: str | Path) -> list[dict[str, Any]]:
+def read(name: str, folder: str | Path = RESULTS) -> list[dict[str, Any]]:
     """The recorded rows of a study.
+
+    Args:
+        name: of the study.
+        folder: where its record lies.
 
     Raises:
         FileNotFoundError: nothing is recorded there.
         ValueError: the file is not a list of rows.
     """
-    path = Path(path)
+    path = Path(folder) / f"{name}.json"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: run 'gencourse reproduce {path.stem}' to record it.")
+        raise FileNotFoundError(f"{path} does not exist: run 'gencourse reproduce {name}' to record it.")
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -63,7 +67,7 @@ def read(path: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
-def reproduce(study: Study, folder: str | Path, *, report: Callable[[str], None] = print) -> Path:
+def reproduce(study: Study, folder: str | Path = RESULTS, *, report: Callable[[str], None] = print) -> Path:
     """Run the rows that are not recorded yet, and record each when it is done.
 
     Args:
@@ -75,7 +79,7 @@ def reproduce(study: Study, folder: str | Path, *, report: Callable[[str], None]
         The file with all rows. An interrupted study goes on where it stopped.
     """
     path = Path(folder) / f"{study.name}.json"
-    rows = read(path) if path.exists() else []
+    rows = read(study.name, folder) if path.exists() else []
     for number, settings in enumerate(study.settings, start=1):
         if any(all(row.get(k) == v for k, v in settings.items()) for row in rows):
             continue

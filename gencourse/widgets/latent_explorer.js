@@ -72,6 +72,12 @@ function isDark(ink) {
   return 0.3 * red + 0.6 * green + 0.1 * blue > 128;
 }
 
+// A colour "#rrggbb" a third of the way to white: the darker ones would drown on a dark page.
+function lighter(colour) {
+  const part = (at) => Math.round((2 * parseInt(colour.slice(at, at + 2), 16) + 255) / 3);
+  return `rgb(${part(1)}, ${part(3)}, ${part(5)})`;
+}
+
 // Four to eight round numbers from low to high.
 function ticks(low, high) {
   const rough = (high - low) / 5, power = 10 ** Math.floor(Math.log10(rough));
@@ -97,7 +103,7 @@ const PAGE = `
   <div class="gc-latent-side">
     <canvas class="gc-image" width="28" height="28" role="img" aria-label="The picture that the decoder makes of z"></canvas>
     <output class="gc-z" aria-live="polite"></output>
-    <button type="button">Random point from N(0, I)</button>
+    <button type="button">Random point, N(0, I)</button>
     <p class="gc-latent-help">Drag the ring. Or use the arrow keys, with Shift for larger steps; Home is the centre.</p>
   </div>`;
 
@@ -105,7 +111,6 @@ function render({ model, el }) {
   const layers = unpack(model.get("weights"), model.get("rows"), model.get("sizes"));
   const [aLow, aHigh, bLow, bHigh] = model.get("plane");
   const [height, width] = model.get("shape");
-  const colours = model.get("colours");
   const packed = view(model.get("codes")), digits = view(model.get("labels"));
   const codes = Float32Array.from({ length: packed.byteLength / 2 }, (_, i) => float16(packed, i));
 
@@ -117,11 +122,11 @@ function render({ model, el }) {
   const [pad, image, output, button, legend] = ["canvas.gc-pad", "canvas.gc-image", "output", "button", "ul"].map(
     (what) => root.querySelector(what),
   );
-  colours.forEach((colour, digit) => {
+  const swatches = model.get("colours").map((_, digit) => {
     const item = document.createElement("li"), swatch = document.createElement("span");
-    swatch.style.background = colour;
     item.append(swatch, String(digit));
     legend.append(item);
+    return swatch;
   });
 
   const pen = pad.getContext("2d");
@@ -135,7 +140,9 @@ function render({ model, el }) {
     ratio = window.devicePixelRatio || 1;
     pad.width = pad.height = cloud.width = cloud.height = Math.round(size * ratio);
     ink = getComputedStyle(root).color;
-    paper = isDark(ink) ? "#000" : "#fff";
+    const dark = isDark(ink), colours = dark ? model.get("colours").map(lighter) : model.get("colours");
+    paper = dark ? "#000" : "#fff";
+    swatches.forEach((swatch, digit) => { swatch.style.background = colours[digit]; });
     const on = cloud.getContext("2d"), font = getComputedStyle(root).fontFamily;
     const [left, right, top, bottom] = [MARGIN.left, size - MARGIN.right, MARGIN.top, size - MARGIN.bottom];
     on.scale(ratio, ratio);

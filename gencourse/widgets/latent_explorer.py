@@ -29,6 +29,9 @@ class LatentExplorer(anywidget.AnyWidget):
     _esm = (_HERE / "latent_explorer.js").read_text(encoding="utf-8")
     _css = (_HERE / "latent_explorer.css").read_text(encoding="utf-8")
 
+    # Every ipywidget refers to a second model, its layout; a page without a kernel has only this one.
+    layout = None
+
     z = t.List(t.Float(), [0.0, 0.0], minlen=2, maxlen=2).tag(sync=True)
     sizes = t.List(t.Int()).tag(sync=True)  # widths of the decoder, from 2 to the number of pixels
     shape = t.List(t.Int()).tag(sync=True)  # height and width of a picture

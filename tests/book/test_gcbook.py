@@ -20,11 +20,13 @@ FILES = {
     "methods/__init__.py": "from pkg.losses.gan import hinge\n",
     "widgets/__init__.py": "",
     "widgets/pad.js": "export default {};",
+    "widgets/results/study.json": "[]",
     "exercises/__init__.py": "import importlib\ndef run(): importlib.import_module('pkg.exercises.gan')\n",
     "exercises/gan.py": "",
 }
 BASE = {"__init__.py", "presets.py"}
 LOSSES = BASE | {"losses/__init__.py", "losses/gan.py", "losses/common.py"}
+WIDGETS = BASE | {"widgets/__init__.py", "widgets/pad.js", "widgets/results/study.json"}
 EXERCISES = BASE | {"exercises/__init__.py", "exercises/gan.py"}
 
 
@@ -48,7 +50,7 @@ def package(tmp_path: Path) -> Path:
         ("from pkg.losses.gan import hinge", LOSSES),
         ("import pkg\npkg.check('1.1')", EXERCISES),
         ("from pkg import check", EXERCISES),
-        ("from pkg.widgets import Pad", BASE | {"widgets/__init__.py", "widgets/pad.js"}),
+        ("from pkg.widgets import Pad", WIDGETS),
     ],
 )
 def test_dependencies(package: Path, cell: str, expected: set[str]) -> None:

@@ -88,7 +88,11 @@ def test_what_is_not_gzip_cannot_be_unpacked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("header", [b"", b"\0\0", b"\0\0\x09\x01", b"\0\1\x08\x01", b"\x89PNG"])
 def test_a_wrong_header_is_noticed(tmp_path: Path, header: bytes) -> None:
-    damaged(tmp_path, gzip.compress(header + bytes(8)[: 8 if len(header) == 4 else 0]), "header")
+    damaged(
+        tmp_path,
+        gzip.compress(header + bytes(8)[: 8 if len(header) == 4 else 0]),
+        "its header is not that of an IDX file",
+    )
 
 
 @pytest.mark.parametrize("extra", [-1, 1])

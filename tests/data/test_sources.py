@@ -86,7 +86,7 @@ def test_a_failed_download_says_what_to_do(
 
     monkeypatch.setattr(sources, "_DEBIAN_FASHION", tmp_path / "none")
     monkeypatch.setattr(f"torchvision.datasets.{class_name}", refuse)
-    with pytest.raises(ConnectionError, match="no route to host.*network once.*root=.*'mnist'") as caught:
+    with pytest.raises(ConnectionError, match=r"no route to host.*network once.*root=.*'mnist'") as caught:
         load(name, root=tmp_path / "there", split="test")
     assert asked == [(str(tmp_path / "there"), False, True)]
     assert str(tmp_path / "there") in str(caught.value)

@@ -1,5 +1,7 @@
 """Chapter 1's method: what it can do, what it refuses, and what each option changes."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -51,7 +53,7 @@ def test_a_wrong_shape_is_named(shape: tuple[int, ...]) -> None:
 
 
 def test_it_cannot_sample_and_says_why() -> None:
-    with pytest.raises(NotImplementedError, match="Autoencoder cannot sample: .*distribution of the codes"):
+    with pytest.raises(NotImplementedError, match=r"Autoencoder cannot sample: .*distribution of the codes"):
         small().sample(4)
 
 
@@ -76,7 +78,7 @@ def test_one_player_owns_every_parameter_once(network: str) -> None:
 
 def test_parameters_are_as_many_as_the_layers_say() -> None:
     def dense(*sizes: int) -> int:
-        return sum(a * b + b for a, b in zip(sizes, sizes[1:], strict=False))
+        return sum(a * b + b for a, b in pairwise(sizes))
 
     def count(method: nn.Module) -> int:
         return sum(p.numel() for p in method.parameters())

@@ -63,7 +63,7 @@ def test_the_decoder_gives_any_real_number() -> None:
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 27, 27), (3, 30, 30), (1, 512, 512), (1, 28, 32)])
 def test_a_wrong_size_names_those_that_fit(shape: tuple[int, int, int]) -> None:
     for build in (conv_stages, lambda s: ConvEncoder(s, 4), lambda s: ConvDecoder(4, s)):
-        with pytest.raises(ValueError, match="28, 32, .* 256") as caught:
+        with pytest.raises(ValueError, match=r"28, 32, .* 256") as caught:
             build(shape)
         assert str(shape) in str(caught.value)
 

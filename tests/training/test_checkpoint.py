@@ -15,7 +15,8 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
     shared = torch.arange(6.0)
     tensors = {
         "a": shared.view(2, 3).T,  # not contiguous
-        "b": shared,  # shares its memory with a
+        "b": shared,
+        "tied": shared,  # shares its memory with b
         "c": torch.tensor(3),
         "d": torch.tensor([1, 2], dtype=torch.uint8),
         "e": torch.zeros(0, 4, dtype=torch.bfloat16),

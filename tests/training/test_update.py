@@ -174,7 +174,7 @@ def test_a_loss_that_is_not_finite_stops_before_anything_moves(factor: float) ->
     update("first", net(data(0)))
     before, state = copies(net), copy.deepcopy(update.optimizers["first"].state_dict())
     with pytest.raises(
-        NonFiniteLossError, match="loss of 'first' became .* at its step 2. Nothing was moved"
+        NonFiniteLossError, match=r"loss of 'first' became .* at its step 2. Nothing was moved"
     ):
         update("first", net(data(0)) * factor)
     assert same(copies(net), before)
