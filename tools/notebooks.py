@@ -197,6 +197,9 @@ def lint_markdown(source: str) -> Iterator[str]:
             yield "leave an empty line before </details>, or its content is shown raw"
 
 
+DRAWS_NOTHING = {"table", "close", "ioff", "ion"}  # figures.table is text
+
+
 def draws(source: str) -> bool:
     """Whether a cell calls something of `figures` or `plt`, and so shows an image."""
     try:
@@ -208,7 +211,7 @@ def draws(source: str) -> bool:
             parts = ast.unparse(node.func).split(".")
             if "figures" in parts[:-1] and parts[-1] == "table":
                 continue  # a table is text
-            if "figures" in parts[:-1] or (parts[0] == "plt" and parts[-1] not in {"close", "ioff", "ion"}):
+            if ("figures" in parts[:-1] or parts[0] == "plt") and parts[-1] not in DRAWS_NOTHING:
                 return True
     return False
 

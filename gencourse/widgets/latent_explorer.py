@@ -64,13 +64,9 @@ class LatentExplorer(anywidget.AnyWidget):
         codes = torch.as_tensor(codes).detach().cpu().float()
         labels = torch.as_tensor(labels).detach().cpu()
         if codes.ndim != 2 or codes.shape[1] != 2 or len(codes) == 0 or not codes.isfinite().all():
-            raise ValueError(
-                f"codes has shape {tuple(codes.shape)}: give finite numbers, shape (N, 2), N at least 1."
-            )
+            raise ValueError(f"codes has shape {tuple(codes.shape)}: give finite numbers, two in each row.")
         if labels.shape != codes.shape[:1] or labels.min() < 0 or labels.max() > 9:
-            raise ValueError(
-                f"labels has shape {tuple(labels.shape)}: give a digit, 0 to 9, for each of {len(codes)} codes."
-            )
+            raise ValueError(f"labels has shape {tuple(labels.shape)}: give a digit, 0 to 9, for each code.")
         if max_points < 1:
             raise ValueError(f"max_points is {max_points}: give at least 1.")
         shown = torch.randperm(len(codes), generator=torch.Generator().manual_seed(0))[:max_points]
@@ -102,12 +98,10 @@ def _dense_layers(model: Any) -> list[nn.Linear]:
     if not alternate or not isinstance(model.output, nn.Sigmoid) or model.shape[0] != 1:
         kind = getattr(model, "network", type(model).__name__)
         raise ValueError(
-            f"model is {kind!r}: the figure needs Autoencoder('dense', code_size=2) with one channel."
+            f"model is {kind!r}: give Autoencoder('dense', code_size=2) for one-channel pictures."
         )
     if layers[0].in_features != 2:
-        raise ValueError(
-            f"model.code_size is {layers[0].in_features}: a plane needs Autoencoder('dense', code_size=2)."
-        )
+        raise ValueError(f"model's code has size {layers[0].in_features}: a plane needs code_size=2.")
     return layers
 
 

@@ -107,7 +107,7 @@ def test_structure_rules_fire(old: str, new: str, message: str) -> None:
         ("```python\ngencourse.figures.grid(x)\n```", "needs an alt text"),
         ("```python\nplt.plot(x)\n```", "needs an alt text"),
         ('```python {alt="A line."}\nplt.plot(x)\n```', None),
-        ("```python\nplt.rcParams['x'] = 1\nshow(figures.grid)  # plt.plot(x)\n```", None),
+        ("```python\nplt.rcParams['x'] = 1\nfigures.table(x)\nshow(figures.grid)  # plt.plot(x)\n```", None),
         ("```python\nprint(1)  # NBVAL_CHECK_OUTPUT\n```", "no stored output"),
         ("```python {tags=[nbval-check-output]}\nprint(1)\n```", "no stored output"),
     ],

@@ -18,7 +18,9 @@ ALL = [
     for one in importlib.import_module(f"gencourse.exercises.{module}").EXERCISES
 ]
 MISTAKES = [
-    pytest.param(one, wrong, id=f"{one.number}-{n}") for one in ALL for n, wrong in enumerate(one.wrong, start=1)
+    pytest.param(one, wrong, id=f"{one.number}-{n}")
+    for one in ALL
+    for n, wrong in enumerate(one.wrong, start=1)
 ]
 
 

@@ -1,0 +1,107 @@
+"""PCA against its closed form, and the linear algebra of chapter 1 beside it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gencourse.data import ImageDataset
+from gencourse.evaluation import PCA, MeanPicture, reconstruction_error
+from gencourse.exercises import exercise
+
+
+@pytest.fixture(scope="module")
+def pictures() -> ImageDataset:
+    """Correlated pictures of 6×6 whose spectrum falls."""
+    generator = torch.Generator().manual_seed(0)
+    mixed = torch.randn(500, 36, generator=generator) * torch.linspace(3, 0.1, 36)
+    mixed = mixed @ torch.linalg.qr(torch.randn(36, 36, generator=generator)).Q
+    scaled = (mixed - mixed.min()) / (mixed.max() - mixed.min())
+    return ImageDataset(
+        (scaled * 255).to(torch.uint8).view(500, 1, 6, 6), torch.zeros(500, dtype=torch.int64)
+    )
+
+
+def spectrum(data: ImageDataset) -> tuple[torch.Tensor, torch.Tensor]:
+    """Eigenvalues, largest first, and eigenvectors of the covariance (normalised by N, as an expectation is)."""
+    x = data.x.flatten(1).double()
+    values, vectors = torch.linalg.eigh(torch.cov(x.T, correction=0))
+    return values.flip(0), vectors.flip(1)
+
+
+@pytest.mark.equation("1.8")
+@pytest.mark.parametrize("k", [1, 5, 20, 36])
+def test_the_error_of_pca_is_the_variance_left_out(pictures: ImageDataset, k: int) -> None:
+    left_out = spectrum(pictures)[0][k:].sum().item()
+    assert reconstruction_error(PCA(pictures, k).reconstruct, pictures) == pytest.approx(left_out, abs=1e-4)
+
+
+@pytest.mark.equation("1.8")
+def test_no_matrix_of_rank_k_does_better(pictures: ImageDataset) -> None:
+    x = pictures.x.flatten(1).double()
+    x = x - x.mean(0)
+    least = spectrum(pictures)[0][5:].sum()
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        w_e = torch.randn(5, 36, generator=generator, dtype=torch.float64)
+        z = x @ w_e.T
+        w_d = torch.linalg.lstsq(z, x).solution  # the best decoder for this encoder
+        assert (x - z @ w_d).square().sum(1).mean() >= least - 1e-9
+
+
+@pytest.mark.equation("1.9", "1.10")
+def test_a_trained_linear_autoencoder_finds_the_projector_but_not_the_components(
+    pictures: ImageDataset,
+) -> None:
+    x = pictures.x.flatten(1).double()
+    x = x - x.mean(0)
+    u = spectrum(pictures)[1][:, :3]
+    generator = torch.Generator().manual_seed(1)
+    w_e, w_d = torch.randn(3, 36, generator=generator).double(), None
+    for _ in range(300):  # alternating least squares: each step solves for one matrix exactly
+        z = x @ w_e.T
+        w_d = torch.linalg.lstsq(z, x).solution.T
+        w_e = torch.linalg.pinv(w_d)
+    assert w_d is not None
+    assert torch.allclose(w_d @ w_e, u @ u.T, atol=1e-6)  # eq. (1.9)
+    assert not torch.allclose(w_e.abs(), u.T.abs(), atol=0.05)  # but the rows are not the components
+    g = torch.randn(3, 3, generator=generator).double()
+    assert torch.allclose((w_d @ torch.linalg.inv(g)) @ (g @ w_e), w_d @ w_e)  # eq. (1.10)
+
+
+@pytest.mark.equation("1.9")
+def test_pca_components_are_orthonormal_and_keep_is_a_prefix(pictures: ImageDataset) -> None:
+    pca = PCA(pictures, 10)
+    assert torch.allclose(pca.components @ pca.components.T, torch.eye(10), atol=1e-5)
+    assert torch.allclose(pca.keep(4).components, PCA(pictures, 4).components, atol=1e-5)
+    assert pca.keep(4).encode(pictures.x).shape == (500, 4)
+
+
+def test_the_mean_picture_is_pca_of_size_zero(pictures: ImageDataset) -> None:
+    total = spectrum(pictures)[0].sum().item()
+    assert reconstruction_error(MeanPicture(pictures).reconstruct, pictures) == pytest.approx(total, abs=1e-4)
+
+
+@pytest.mark.parametrize("k", [0, 37, -1])
+def test_an_impossible_code_size_is_refused(pictures: ImageDataset, k: int) -> None:
+    with pytest.raises(ValueError, match=f"code_size is {k}: give 1 to 36"):
+        PCA(pictures, k)
+
+
+@pytest.mark.equation("1.15")
+def test_uniform_noise_leaves_nothing_to_compress() -> None:
+    """A rank-k code of fresh uniform pixels: (1 − k/D)/12 a pixel is the floor, the mean picture gives 1/12."""
+    d, k, n = 36, 9, 20_000
+    x = torch.rand(n, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = x - x.mean(0)
+    values = torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).flip(0)
+    assert values[k:].sum() / d == pytest.approx((1 - k / d) / 12, rel=0.03)
+    assert values.sum() / d == pytest.approx(1 / 12, rel=0.01)
+
+
+def test_exercise_and_package_agree_on_the_components(pictures: ImageDataset) -> None:
+    names: dict[str, object] = {"torch": torch}
+    exec(exercise("1.1").solution, names)
+    pca = PCA(pictures, 4)
+    distance = names["distance_to_pca"](pca.components, pca.components.T, pictures.x.flatten(1))  # type: ignore[operator]
+    assert distance < 1e-3
