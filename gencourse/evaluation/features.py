@@ -115,7 +115,9 @@ def two_sample_accuracy(a: Tensor, b: Tensor, seed: int = 0) -> float:
     seen, held_out, seen_label, held_out_label = train_test_split(
         rows, label, test_size=0.5, stratify=label, random_state=seed
     )
-    network = MLPClassifier((64,), alpha=1e-2, early_stopping=True, max_iter=200, random_state=seed)
+    network = MLPClassifier(
+        (64,), alpha=1e-2, learning_rate_init=5e-3, early_stopping=True, max_iter=200, random_state=seed
+    )
     judge = make_pipeline(StandardScaler(), network).fit(seen, seen_label)
     return float(judge.score(held_out, held_out_label))
 

@@ -49,7 +49,7 @@ def gaussian_nll(x_hat: Tensor, x: Tensor, log_sigma: Tensor | float) -> Tensor:
     Raises:
         ValueError: the shapes differ, or log_sigma has more than one element.
     """
-    log_sigma = torch.as_tensor(log_sigma, dtype=x_hat.dtype, device=x_hat.device)
+    log_sigma = torch.as_tensor(log_sigma, dtype=x.dtype, device=x.device)
     if log_sigma.numel() != 1:
         raise ValueError(
             f"log_sigma has {log_sigma.numel()} elements: give one number, shared by all pixels."

@@ -55,12 +55,15 @@ class Autoencoder(Method):
             raise ValueError(f"network is {network!r}: choose one of {', '.join(_NETWORKS)}.")
         if likelihood not in _LIKELIHOODS:
             raise ValueError(f"likelihood is {likelihood!r}: choose one of {', '.join(_LIKELIHOODS)}.")
+        if network == "linear" and likelihood == "bernoulli":
+            raise ValueError("network is 'linear' and likelihood 'bernoulli': a linear decoder needs 'gaussian'.")
         if code_size < 1:
             raise ValueError(f"code_size is {code_size}: give at least 1.")
         if noise < 0 or sparsity < 0:
             raise ValueError(
                 f"noise is {noise} and sparsity is {sparsity}: give numbers that are not negative."
             )
+        shape = (shape[0], shape[1], shape[2])  # a list will do, too
         self.shape, self.code_size, self.network = shape, code_size, network
         self.likelihood, self.noise, self.sparsity = likelihood, noise, sparsity
         pixels = math.prod(shape)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
-__all__ = ["ConvDecoder", "ConvEncoder", "conv_stages"]
+__all__ = ["ConvDecoder", "ConvEncoder", "conv_stages", "he_init"]
 
 _FITTING = sorted({m * 2**k for m in (4, 5, 6, 7) for k in range(1, 7) if 28 <= m * 2**k <= 256})
 
@@ -30,6 +32,23 @@ def conv_stages(shape: tuple[int, int, int]) -> int:
     return stages
 
 
+def he_init(network: nn.Module) -> None:
+    """Start every layer so that the size of its input survives a ReLU (He et al., 2015, eq. 10).
+
+    Torch's own start makes each layer's output smaller than its input. Behind a sigmoid the signal of a
+    short code is then too weak, and training can get stuck at one grey picture for all codes.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            terms = layer.weight[0].numel()  # numbers that are added up for one output
+            if isinstance(layer, nn.ConvTranspose2d):
+                height, width = layer.stride  # only every stride-th kernel row and column meets an input
+                terms = layer.weight[:, 0].numel() // (height * width)
+            nn.init.normal_(layer.weight, std=math.sqrt(2 / terms))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 class ConvEncoder(nn.Module):
     """Picture to code: 4×4 convolutions of stride 2, then one linear layer.
 
@@ -48,6 +67,7 @@ class ConvEncoder(nn.Module):
             channels, size = out, size // 2
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(channels * size * size, code_size)
+        he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, code_size)."""
@@ -74,6 +94,7 @@ class ConvDecoder(nn.Module):
         for n_in, n_out in zip(widths, [*widths[1:], shape[0]], strict=True):
             layers += [nn.ConvTranspose2d(n_in, n_out, kernel_size=4, stride=2, padding=1), nn.ReLU()]
         self.body = nn.Sequential(*layers[:-1])
+        he_init(self)
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, code_size) to (B, C, H, W), any real number."""

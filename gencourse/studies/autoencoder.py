@@ -27,7 +27,7 @@ def rate_distortion(coder: str, code_size: int, seed: int) -> dict[str, float]:
     if coder == "pca":
         return {"error": reconstruction_error(PCA(train, code_size).reconstruct, test)}
     model = Autoencoder(coder, code_size, seed=seed)
-    fit(model, train, epochs=sizes.epochs, batch_size=128, learning_rate=2e-3, seed=seed, progress=False)
+    fit(model, train, epochs=sizes.epochs, seed=seed, progress=False)
     return {"error": reconstruction_error(model.reconstruct, test, device=model.device)}
 
 

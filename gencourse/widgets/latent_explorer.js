@@ -56,7 +56,7 @@ export function nearest(codes, z) {
   let best = 0, least = Infinity;
   for (let i = 0; 2 * i < codes.length; i++) {
     const distance = (codes[2 * i] - z[0]) ** 2 + (codes[2 * i + 1] - z[1]) ** 2;
-    if (distance > least || best===0) [best, least] = [i, distance];
+    if (distance < least) [best, least] = [i, distance];
   }
   return best;
 }

@@ -77,3 +77,17 @@ def test_the_sizes_that_the_message_names_are_all_that_fit() -> None:
         return True
 
     assert tuple(size for size in range(1, 300) if fits(size)) == FITTING
+
+
+@pytest.mark.parametrize("size", [28, 32, 64])
+def test_the_start_keeps_the_size_of_the_signal(size: int) -> None:
+    """With torch's own start the decoder's output is some ten times smaller, and short codes get stuck."""
+    torch.manual_seed(0)
+    picture = torch.randn(64, 1, size, size)
+    code = torch.randn(64, 8)
+    for network, given in (
+        (ConvEncoder((1, size, size), 8), picture),
+        (ConvDecoder(8, (1, size, size)), code),
+    ):
+        ratio = network(given).square().mean().sqrt() / given.square().mean().sqrt()
+        assert 0.5 < ratio < 2.5
