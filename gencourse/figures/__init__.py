@@ -9,6 +9,7 @@ from gencourse.figures.autoencoder import (
     score_field,
     score_histograms,
 )
+from gencourse.figures.method_map import method_map
 from gencourse.figures.pictures import panel, picture_rows, scatter_codes
 from gencourse.figures.table import Table, table
 
@@ -18,6 +19,7 @@ __all__ = [
     "code_planes",
     "conditional_mean",
     "cross_entropy_floor",
+    "method_map",
     "panel",
     "picture_rows",
     "rate_distortion",

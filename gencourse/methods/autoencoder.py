@@ -56,7 +56,9 @@ class Autoencoder(Method):
         if likelihood not in _LIKELIHOODS:
             raise ValueError(f"likelihood is {likelihood!r}: choose one of {', '.join(_LIKELIHOODS)}.")
         if network == "linear" and likelihood == "bernoulli":
-            raise ValueError("network is 'linear' and likelihood 'bernoulli': a linear decoder needs 'gaussian'.")
+            raise ValueError(
+                "network is 'linear' and likelihood 'bernoulli': a linear decoder needs 'gaussian'."
+            )
         if code_size < 1:
             raise ValueError(f"code_size is {code_size}: give at least 1.")
         if noise < 0 or sparsity < 0:

@@ -1,0 +1,135 @@
+"""The map on the first page of the book: five methods made of the same few parts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from gencourse.figures.style import style
+
+__all__ = ["method_map"]
+
+_LOSS, _NETWORK, _JUDGE, _QUIET = "#c0392b", "#4477aa", "#8a5a9e", "#555555"
+
+# name, what is special, parts from left to right in fixed columns, where the judge sits
+_ROWS = (
+    (
+        "autoencoder",
+        "squeeze and redraw",
+        {0: "$x$", 1: "E", 2: "$z$", 3: "Dec", 4: "$\\hat{x}$"},
+        None,
+        True,
+    ),
+    ("GAN", "draw noise, fool a judge", {2: "$z \\sim p$", 3: "G", 4: "$\\hat{x}$"}, 5, False),
+    (
+        "AE-GAN hybrid",
+        "redraw, and fool a judge",
+        {0: "$x$", 1: "E", 2: "$z$", 3: "Dec", 4: "$\\hat{x}$"},
+        5,
+        True,
+    ),
+    (
+        "adversarial AE",
+        "a judge for the codes",
+        {0: "$x$", 1: "E", 2: "$z$", 3: "Dec", 4: "$\\hat{x}$"},
+        2,
+        True,
+    ),
+    (
+        "masked AE",
+        "redraw what was hidden",
+        {0: "$x$, hidden in part", 1: "E", 2: "$z$", 3: "Dec", 4: "$\\hat{x}$"},
+        None,
+        True,
+    ),
+)
+
+
+def method_map(in_the_book: Collection[str] = ("autoencoder",)) -> None:
+    """The five methods of this family, one row each.
+
+    Args:
+        in_the_book: names of the methods that have a chapter; they are drawn in full strength.
+    """
+    with style():
+        _, axis = plt.subplots(figsize=(9, 6.6))
+        axis.set(xlim=(-5.6, 12.4), ylim=(-10.9, 1.5))
+        axis.set_axis_off()
+        for row, (name, motto, parts, judge, redraws) in enumerate(_ROWS):
+            strength = 1.0 if name in in_the_book else 0.45
+            y = -2.3 * row - 0.9 * (row == len(_ROWS) - 1)  # room for the judge of the row above
+            axis.text(-5.5, y + 0.18, name, weight="bold", fontsize=11, alpha=strength, va="center")
+            axis.text(-5.5, y - 0.4, motto, fontsize=9, color=_QUIET, alpha=strength, va="center")
+            _row(axis, y, parts, judge, redraws, strength)
+        plt.show()
+
+
+def _row(
+    axis: Axes, y: float, parts: dict[int, str], judge: int | None, redraws: bool, strength: float
+) -> None:
+    columns = sorted(parts)
+    for column in columns:
+        text = parts[column]
+        if "$" in text:
+            size = 12 if len(text) < 14 else 8
+            axis.text(2 * column, y, _broken(text), ha="center", va="center", fontsize=size, alpha=strength)
+        else:
+            _network(axis, 2 * column, y, text, _NETWORK, strength)
+    for left, right in itertools.pairwise(columns):
+        _arrow(axis, (2 * left + 0.62, y), (2 * right - 0.62, y), _QUIET, strength)
+    if redraws:
+        _arrow(axis, (8, y + 0.45), (0, y + 0.45), _LOSS, strength, style="<|-|>", curve=0.12)
+    if judge == 5:
+        _arrow(axis, (8.62, y), (9.38, y), _QUIET, strength)
+        _network(axis, 10, y, "D", _JUDGE, strength)
+        axis.text(11.7, y, "$x$", ha="center", va="center", fontsize=12, alpha=strength)
+        _arrow(axis, (11.4, y), (10.62, y), _QUIET, strength)
+    elif judge is not None:
+        below = y - 1.15
+        _arrow(axis, (2 * judge, y - 0.35), (2 * judge, below + 0.42), _QUIET, strength)
+        _network(axis, 2 * judge, below, "D", _JUDGE, strength)
+        axis.text(2 * judge + 2, below, "$z \\sim p$", ha="center", va="center", fontsize=12, alpha=strength)
+        _arrow(axis, (2 * judge + 1.3, below), (2 * judge + 0.62, below), _QUIET, strength)
+
+
+def _broken(text: str) -> str:
+    return text.replace(", ", "\n")
+
+
+def _network(axis: Axes, x: float, y: float, text: str, colour: str, strength: float) -> None:
+    box = FancyBboxPatch(
+        (x - 0.5, y - 0.36),
+        1.0,
+        0.72,
+        boxstyle="round,pad=0.04,rounding_size=0.12",
+        color=colour,
+        alpha=strength,
+    )
+    axis.add_patch(box)
+    axis.text(x, y, text, ha="center", va="center", color="white")
+
+
+def _arrow(
+    axis: Axes,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    colour: str,
+    strength: float,
+    style: str = "-|>",
+    curve: float = 0.0,
+) -> None:
+    axis.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle=style,
+            mutation_scale=11,
+            color=colour,
+            alpha=strength,
+            connectionstyle=f"arc3,rad={curve}",
+        )
+    )
