@@ -43,7 +43,7 @@ STAGES: dict[str, tuple[str, list[str], dict[str, str]]] = {
     "nbval": (
         "every notebook runs",
         # loadfile: the cells of one notebook stay together
-        [*PYTEST, "chapters", "--nbval-lax", "--nbval-current-env"]
+        [*PYTEST, "chapters", "book", "--nbval-lax", "--nbval-current-env"]
         + ["--nbval-sanitize-with", "tests/nbval.cfg", "-n", "2", "--dist", "loadfile"],
         {**ONE_THREAD, "GENCOURSE_PRESET": "smoke"},
     ),

@@ -253,6 +253,7 @@ def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], d
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    os.environ["TQDM_DISABLE"] = "1"  # kernels inherit it: a progress bar in a page would be a dead widget
     app.connect("config-inited", set_repository)
     app.connect("env-get-outdated", outdated)
     app.connect("env-purge-doc", purge)

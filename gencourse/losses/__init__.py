@@ -1,5 +1,12 @@
 """Every displayed objective of the course as a pure function of tensors."""
 
+from gencourse.losses.adversarial import (
+    ADVERSARIAL_KINDS,
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    r1_penalty,
+)
 from gencourse.losses.reconstruction import (
     bernoulli_entropy,
     bernoulli_nll,
@@ -8,4 +15,15 @@ from gencourse.losses.reconstruction import (
     squared_error,
 )
 
-__all__ = ["bernoulli_entropy", "bernoulli_nll", "gaussian_nll", "l1_penalty", "squared_error"]
+__all__ = [
+    "ADVERSARIAL_KINDS",
+    "bernoulli_entropy",
+    "bernoulli_nll",
+    "discriminator_loss",
+    "gaussian_nll",
+    "generator_loss",
+    "gradient_penalty",
+    "l1_penalty",
+    "r1_penalty",
+    "squared_error",
+]

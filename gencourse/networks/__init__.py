@@ -1,6 +1,36 @@
 """Tensors through: the building blocks that the methods are made of. There is no loss in this room."""
 
 from gencourse.networks.conv import ConvDecoder, ConvEncoder, conv_stages, he_init
+from gencourse.networks.gan import (
+    Discriminator,
+    Generator,
+    UpsampleConv2d,
+    conv_discriminator,
+    conv_generator,
+    dcgan_discriminator,
+    dcgan_generator,
+    dense_discriminator,
+    dense_generator,
+    has_batch_norm,
+    normalise_spectrum,
+)
 from gencourse.networks.mlp import mlp
 
-__all__ = ["ConvDecoder", "ConvEncoder", "conv_stages", "he_init", "mlp"]
+__all__ = [
+    "ConvDecoder",
+    "ConvEncoder",
+    "Discriminator",
+    "Generator",
+    "UpsampleConv2d",
+    "conv_discriminator",
+    "conv_generator",
+    "conv_stages",
+    "dcgan_discriminator",
+    "dcgan_generator",
+    "dense_discriminator",
+    "dense_generator",
+    "has_batch_norm",
+    "he_init",
+    "mlp",
+    "normalise_spectrum",
+]

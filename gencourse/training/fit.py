@@ -124,10 +124,9 @@ def fit(
             seen: dict[str, int] = defaultdict(int)  # for each name: a step may record one only now and then
             start = time.perf_counter()
             batches = data.batches(batch_size, device=target, generator=shuffle)
-            bar = tqdm(
-                batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", disable=not progress, leave=False
-            )
-            for x, y in bar:
+            if progress:  # the environment variable TQDM_DISABLE switches bars off everywhere
+                batches = tqdm(batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", leave=False)
+            for x, y in batches:
                 with _autocast(target, dtype):
                     record = method.step(x, update, y)
                 if averaged is not None:

@@ -1,0 +1,177 @@
+"""The game between a discriminator and a generator: six pairs of losses and two gradient penalties.
+
+A discriminator returns logits, never probabilities. All losses are means over the batch; the penalties sum
+over the numbers of one sample before that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["ADVERSARIAL_KINDS", "discriminator_loss", "generator_loss", "gradient_penalty", "r1_penalty"]
+
+ADVERSARIAL_KINDS = ("minimax", "non_saturating", "least_squares", "wasserstein", "hinge", "relativistic")
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, kind: str = "non_saturating") -> Tensor:
+    """What the discriminator makes small.
+
+    - "minimax" and "non_saturating": E softplus(−a_real) + E softplus(a_fake), eq. (2.2), which is −V of
+      eq. (2.1) (Goodfellow et al., 2014)
+    - "least_squares": ½ E(a_real − 1)² + ½ E a_fake², eq. (2.8) (Mao et al., 2017)
+    - "wasserstein": E a_fake − E a_real, eq. (2.10) (Arjovsky et al., 2017)
+    - "hinge": E max(0, 1 − a_real) + E max(0, 1 + a_fake), eq. (2.13) (Lim & Ye, 2017)
+    - "relativistic": E softplus(a_fake − a_real), eq. (2.15) (Jolicoeur-Martineau, 2019)
+
+    Args:
+        real_logits: logits of real samples, shape (B,) or (B, 1).
+        fake_logits: logits of generated samples, shape (B,) or (B, 1).
+        kind: which pair of losses.
+
+    Returns:
+        Scalar: mean over the batch, both terms added.
+
+    Raises:
+        ValueError: there is no such kind, a shape is wrong, or pairs are needed and the sizes differ.
+    """
+    real, fake = _flat(real_logits, "real_logits"), _flat(fake_logits, "fake_logits")
+    if kind in ("minimax", "non_saturating"):
+        return F.softplus(-real).mean() + F.softplus(fake).mean()
+    if kind == "least_squares":
+        return (real - 1).square().mean() / 2 + fake.square().mean() / 2
+    if kind == "wasserstein":
+        return fake.mean() - real.mean()
+    if kind == "hinge":
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+    if kind == "relativistic":
+        return F.softplus(_lead(fake, real)).mean()
+    raise _unknown(kind)
+
+
+def generator_loss(
+    fake_logits: Tensor, kind: str = "non_saturating", real_logits: Tensor | None = None
+) -> Tensor:
+    """What the generator makes small.
+
+    - "minimax": E log(1 − σ(a_fake)), eq. (2.5); its gradient −σ(a) dies where the discriminator is sure
+    - "non_saturating": −E log σ(a_fake), eq. (2.6), with the gradient −(1 − σ(a))
+    - "least_squares": ½ E(a_fake − 1)², eq. (2.8)
+    - "wasserstein" and "hinge": −E a_fake, eqs. (2.10) and (2.13)
+    - "relativistic": E softplus(a_real − a_fake), eq. (2.15)
+
+    Args:
+        fake_logits: logits of generated samples, shape (B,) or (B, 1).
+        kind: which pair of losses; see `discriminator_loss`.
+        real_logits: logits of real samples, for the relativistic kind only.
+
+    Returns:
+        Scalar: mean over the batch.
+
+    Raises:
+        ValueError: there is no such kind, a shape is wrong, or the relativistic kind lacks its real logits.
+    """
+    fake = _flat(fake_logits, "fake_logits")
+    if kind == "minimax":
+        return -F.softplus(fake).mean()
+    if kind == "non_saturating":
+        return F.softplus(-fake).mean()
+    if kind == "least_squares":
+        return (fake - 1).square().mean() / 2
+    if kind in ("wasserstein", "hinge"):
+        return -fake.mean()
+    if kind == "relativistic":
+        if real_logits is None:
+            raise ValueError(
+                "real_logits is None: the relativistic loss compares each fake with a real sample, so pass "
+                "real_logits= as well."
+            )
+        return F.softplus(_lead(_flat(real_logits, "real_logits"), fake)).mean()
+    raise _unknown(kind)
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """How far the critic's slope is from one, eq. (2.11): E(‖∇f(x̃)‖ − 1)², without the customary factor 10.
+
+    x̃ = εx + (1 − ε)x_f lies between a real and a generated sample, with one ε in [0, 1] for each pair
+    (Gulrajani et al., 2017). The critic must treat samples one by one, so it may not contain batch norm.
+
+    Args:
+        critic: samples (B, ...) to logits, shape (B,) or (B, 1).
+        real: real samples, shape (B, ...).
+        fake: generated samples, the same shape.
+        generator: of ε; torch's own when not given.
+
+    Returns:
+        Scalar: mean over the batch. Its gradient reaches the critic's parameters and nobody else.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if real.shape != fake.shape:
+        raise ValueError(
+            f"real has shape {tuple(real.shape)} and fake has shape {tuple(fake.shape)}: give them the same "
+            "shape, one generated sample for each real one."
+        )
+    where = real.device if generator is None else generator.device
+    ones = (1,) * (real.dim() - 1)
+    epsilon = torch.rand(len(real), *ones, generator=generator, device=where).to(real)
+    between = epsilon * real + (1 - epsilon) * fake
+    # the square root has an infinite slope at 0: a critic that is flat there would make every weight NaN
+    norm = (_squared_slope(critic, between) + 1e-12).sqrt()
+    return (norm - 1).square().mean()
+
+
+def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
+    """How steep the discriminator is on these samples, eq. (2.14): ½ E‖∇D(x)‖², without the weight γ.
+
+    On real samples it is R1, on generated ones R2 (Mescheder et al., 2018). D is the logit, and it must
+    treat samples one by one, so it may not contain batch norm.
+
+    Args:
+        discriminator: samples (B, ...) to logits, shape (B,) or (B, 1).
+        real: samples, shape (B, ...).
+
+    Returns:
+        Scalar: squares summed over a sample, mean over the batch. Its gradient reaches the discriminator's
+        parameters and nobody else.
+    """
+    return _squared_slope(discriminator, real).mean() / 2
+
+
+def _squared_slope(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """‖∇f(x)‖² of each sample, shape (B,), ready for a second derivative."""
+    x = x.detach().requires_grad_()
+    # each logit depends on its own sample only, so the gradient of the sum holds all of theirs
+    (slope,) = torch.autograd.grad(_flat(critic(x), "the critic's output").sum(), x, create_graph=True)
+    return slope.flatten(1).square().sum(1)
+
+
+def _lead(a: Tensor, b: Tensor) -> Tensor:
+    """a − b, pair by pair."""
+    if len(a) != len(b):
+        raise ValueError(
+            f"the relativistic loss got {len(a)} and {len(b)} logits: it compares pairs, so give as many "
+            "fakes as real samples."
+        )
+    return a - b
+
+
+def _flat(logits: Tensor, name: str) -> Tensor:
+    if logits.dim() not in (1, 2) or logits[:1].numel() > 1:
+        raise ValueError(
+            f"{name} has shape {tuple(logits.shape)}: give one logit a sample, shape (B,) or (B, 1)."
+        )
+    return logits.flatten()
+
+
+def _unknown(kind: str) -> ValueError:
+    return ValueError(f"kind is {kind!r}: choose one of {', '.join(ADVERSARIAL_KINDS)}.")

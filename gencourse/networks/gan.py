@@ -1,0 +1,301 @@
+"""Generators and discriminators: dense, convolutional, and the sizes of a widely copied DCGAN.
+
+A generator turns noise (B, noise_size) into logits of pixels (B, C, H, W): a sigmoid makes a picture of them. A
+discriminator turns pictures into logits (B,). With `classes` above zero both also take labels y (B,).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gencourse.networks.conv import conv_stages, he_init
+
+__all__ = [
+    "Discriminator",
+    "Generator",
+    "UpsampleConv2d",
+    "conv_discriminator",
+    "conv_generator",
+    "dcgan_discriminator",
+    "dcgan_generator",
+    "dense_discriminator",
+    "dense_generator",
+    "has_batch_norm",
+    "normalise_spectrum",
+]
+
+# The share of the new batch in the running statistics. It goes by name: torch's second positional
+# argument of a batch norm is eps, and 0.8 written there shrinks what comes out.
+_MOMENTUM = 0.2
+
+
+class Generator(nn.Module):
+    """Noise to logits of pixels, with or without labels.
+
+    Args:
+        body: (B, noise_size + classes) to (B, C, H, W).
+        noise_size: numbers of noise for one picture.
+        classes: how many labels there are; 0 for a generator without.
+    """
+
+    def __init__(self, body: nn.Module, noise_size: int, classes: int = 0) -> None:
+        super().__init__()
+        self.body, self.noise_size, self.classes = body, noise_size, classes
+
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """(B, noise_size) and, with classes, labels (B,) to (B, C, H, W), any real number."""
+        if self.classes:
+            z = torch.cat([z, F.one_hot(_needed(y), self.classes).to(z.dtype)], dim=1)
+        return self.body(z)
+
+
+class Discriminator(nn.Module):
+    """Pictures to logits, with or without labels.
+
+    A label enters as a projection (Miyato & Koyama, 2018, eq. 3): the logit gains the inner product of the
+    last hidden layer with a vector that is learnt for each class.
+
+    Args:
+        body: (B, C, H, W) to (B, width), the hidden layers.
+        width: numbers in the last hidden layer.
+        classes: how many labels there are; 0 for a discriminator without.
+    """
+
+    def __init__(self, body: nn.Module, width: int, classes: int = 0) -> None:
+        super().__init__()
+        self.body, self.head = body, nn.Linear(width, 1)
+        self.label = nn.Embedding(classes, width) if classes else None
+        if self.label is not None:
+            nn.init.zeros_(self.label.weight)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) to the last hidden layer, (B, width)."""
+        return self.body(x)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Pictures (B, C, H, W) and, with classes, labels (B,) to logits (B,)."""
+        hidden = self.features(x)
+        logits = self.head(hidden).squeeze(1)
+        if self.label is not None:
+            logits = logits + (self.label(_needed(y)) * hidden).sum(1)
+        return logits
+
+
+class UpsampleConv2d(nn.Conv2d):
+    """Double the picture (nearest neighbour), then convolve 3×3, written as one transposed convolution.
+
+    Of the nine numbers that a 3×3 window sees in a doubled picture, at most four differ. The 4×4 kernel of
+    stride 2 adds up the weights that meet the same pixel: the same result for less than half of the work.
+
+    Args:
+        n_in: channels that come in.
+        n_out: channels that go out.
+    """
+
+    spread: Tensor
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out, kernel_size=3, padding=1)
+        rows = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+        self.register_buffer("spread", rows, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, n_in, H, W) to (B, n_out, 2H, 2W)."""
+        kernel = torch.einsum("pk,ql,oikl->iopq", self.spread, self.spread, self.weight)
+        return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
+
+
+def dense_generator(
+    noise_size: int,
+    shape: tuple[int, int, int],
+    hidden: tuple[int, ...] = (128, 256, 512, 1024),
+    classes: int = 0,
+) -> Generator:
+    """Linear layers with batch norm in all but the first; 1 510 032 parameters for 100 numbers and 1×28×28.
+
+    Args:
+        noise_size: numbers of noise for one picture.
+        shape: (C, H, W) of a picture, any size.
+        hidden: widths of the hidden layers.
+        classes: how many labels there are; 0 for none.
+    """
+    layers: list[nn.Module] = []
+    n_in = noise_size + classes
+    for index, n_out in enumerate(hidden):
+        layers.append(nn.Linear(n_in, n_out))
+        if index > 0:
+            layers.append(nn.BatchNorm1d(n_out, momentum=_MOMENTUM))
+        layers.append(nn.LeakyReLU(0.2))
+        n_in = n_out
+    layers += [nn.Linear(n_in, math.prod(shape)), nn.Unflatten(1, shape)]
+    return Generator(nn.Sequential(*layers), noise_size, classes)
+
+
+def dense_discriminator(
+    shape: tuple[int, int, int], hidden: tuple[int, ...] = (512, 256), classes: int = 0
+) -> Discriminator:
+    """Linear layers with leaky ReLUs, no batch norm; 533 505 parameters for 1×28×28.
+
+    Args:
+        shape: (C, H, W) of a picture, any size.
+        hidden: widths of the hidden layers.
+        classes: how many labels there are; 0 for none.
+    """
+    layers: list[nn.Module] = [nn.Flatten()]
+    n_in = math.prod(shape)
+    for n_out in hidden:
+        layers += [nn.Linear(n_in, n_out), nn.LeakyReLU(0.2)]
+        n_in = n_out
+    return Discriminator(nn.Sequential(*layers), n_in, classes)
+
+
+def conv_generator(
+    noise_size: int,
+    shape: tuple[int, int, int],
+    width: int = 32,
+    classes: int = 0,
+    batch_norm: bool = True,
+) -> Generator:
+    """One linear layer, then 4×4 transposed convolutions of stride 2 up to the size of the picture.
+
+    Args:
+        noise_size: numbers of noise for one picture.
+        shape: (C, H, W) of a picture; see `conv_stages` for the sizes that fit.
+        width: channels before the last convolution; each earlier one has twice as many, up to 8·width.
+        classes: how many labels there are; 0 for none.
+        batch_norm: whether hidden layers are normalised over the batch.
+
+    Raises:
+        ValueError: the picture's size does not fit; the message names those that do.
+    """
+    stages = conv_stages(shape)
+    widths = [width * 2 ** min(stage, 3) for stage in reversed(range(stages))]
+    size = shape[1] // 2**stages
+    start = (widths[0], size, size)
+
+    def hidden(channels: int) -> list[nn.Module]:
+        norm: list[nn.Module] = [nn.BatchNorm2d(channels, momentum=_MOMENTUM)] if batch_norm else []
+        return [*norm, nn.ReLU()]
+
+    layers = [nn.Linear(noise_size + classes, math.prod(start)), nn.Unflatten(1, start), *hidden(widths[0])]
+    for n_in, n_out in zip(widths, widths[1:], strict=False):
+        layers += [nn.ConvTranspose2d(n_in, n_out, kernel_size=4, stride=2, padding=1), *hidden(n_out)]
+    layers.append(nn.ConvTranspose2d(widths[-1], shape[0], kernel_size=4, stride=2, padding=1))
+    network = Generator(nn.Sequential(*layers), noise_size, classes)
+    he_init(network)
+    return network
+
+
+def conv_discriminator(shape: tuple[int, int, int], width: int = 32, classes: int = 0) -> Discriminator:
+    """4×4 convolutions of stride 2 with leaky ReLUs, then one linear layer. No batch norm, no dropout.
+
+    It judges each picture by itself, so that `gradient_penalty` and `r1_penalty` mean what they say.
+
+    Args:
+        shape: (C, H, W) of a picture; see `conv_stages` for the sizes that fit.
+        width: channels after the first convolution; each further one doubles them, up to 8·width.
+        classes: how many labels there are; 0 for none.
+
+    Raises:
+        ValueError: the picture's size does not fit; the message names those that do.
+    """
+    channels, size = shape[0], shape[1]
+    layers: list[nn.Module] = []
+    for stage in range(conv_stages(shape)):
+        out = width * 2 ** min(stage, 3)
+        layers += [nn.Conv2d(channels, out, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        channels, size = out, size // 2
+    return Discriminator(nn.Sequential(*layers, nn.Flatten()), channels * size * size, classes)
+
+
+def dcgan_generator(noise_size: int, shape: tuple[int, int, int], classes: int = 0) -> Generator:
+    """The DCGAN generator that is copied most often; 1 049 985 parameters for 100 numbers and 1×32×32.
+
+    It stands here to compare speeds with; `conv_generator` is leaner.
+
+    Args:
+        noise_size: numbers of noise for one picture.
+        shape: (C, H, W) of a picture with H = W, a multiple of 16.
+        classes: how many labels there are; 0 for none.
+
+    Raises:
+        ValueError: the picture's size does not fit.
+    """
+    size = _sixteenths(shape) * 4
+    body = nn.Sequential(
+        nn.Linear(noise_size + classes, 128 * size * size),
+        nn.Unflatten(1, (128, size, size)),
+        nn.BatchNorm2d(128),
+        UpsampleConv2d(128, 128),
+        nn.BatchNorm2d(128, momentum=_MOMENTUM),
+        nn.LeakyReLU(0.2),
+        UpsampleConv2d(128, 64),
+        nn.BatchNorm2d(64, momentum=_MOMENTUM),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(64, shape[0], kernel_size=3, padding=1),
+    )
+    return Generator(body, noise_size, classes)
+
+
+def dcgan_discriminator(shape: tuple[int, int, int], classes: int = 0) -> Discriminator:
+    """The discriminator that goes with `dcgan_generator`; 98 113 parameters for 1×32×32.
+
+    It has batch norm: real and generated pictures must come in separate batches, and the gradient penalties
+    mean nothing.
+
+    Args:
+        shape: (C, H, W) of a picture with H = W, a multiple of 16.
+        classes: how many labels there are; 0 for none.
+
+    Raises:
+        ValueError: the picture's size does not fit.
+    """
+    size, channels = _sixteenths(shape), shape[0]
+    layers: list[nn.Module] = []
+    for out in (16, 32, 64, 128):
+        layers += [nn.Conv2d(channels, out, kernel_size=3, stride=2, padding=1)]
+        layers += [nn.LeakyReLU(0.2), nn.Dropout2d(0.25)]
+        if out > 16:
+            layers.append(nn.BatchNorm2d(out, momentum=_MOMENTUM))
+        channels = out
+    return Discriminator(nn.Sequential(*layers, nn.Flatten()), 128 * size * size, classes)
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether what the network says of one sample depends on the rest of the batch."""
+    return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
+
+
+def normalise_spectrum(network: nn.Module) -> None:
+    """Divide the weights of every layer by their largest singular value, eq. (2.12): W / σ(W).
+
+    One power iteration a forward pass keeps the singular value up to date (Miyato et al., 2018). A
+    convolution's kernel counts as a matrix with one row for each output channel.
+
+    Args:
+        network: changed in place.
+    """
+    for layer in list(network.modules()):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            spectral_norm(layer)
+
+
+def _needed(y: Tensor | None) -> Tensor:
+    if y is None:
+        raise ValueError("y is None: this network was built with classes, so give a label for each sample.")
+    return y
+
+
+def _sixteenths(shape: tuple[int, int, int]) -> int:
+    _, height, width = shape
+    if height != width or height < 16 or height % 16:
+        raise ValueError(
+            f"shape is {tuple(shape)}: the DCGAN takes square pictures whose side is a multiple of 16, for "
+            "example 32 or 64."
+        )
+    return height // 16
