@@ -155,6 +155,8 @@ def rate_distortion(rows: Sequence[Mapping[str, float]]) -> None:
             )
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
+        axis.set_yticks([2, 5, 10, 20, 50], ["2", "5", "10", "20", "50"])
+        axis.minorticks_off()
         axis.set_xticks(sizes, [f"{k}" for k in sizes])
         axis.set(xlabel="rate: numbers in the code", ylabel="distortion: squared error a test picture")
         axis.legend()

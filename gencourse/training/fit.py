@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -124,7 +125,7 @@ def fit(
             seen: dict[str, int] = defaultdict(int)  # for each name: a step may record one only now and then
             start = time.perf_counter()
             batches = data.batches(batch_size, device=target, generator=shuffle)
-            if progress:  # the environment variable TQDM_DISABLE switches bars off everywhere
+            if progress and not os.environ.get("TQDM_DISABLE"):  # tqdm's own switch; its notebook bar forgets it
                 batches = tqdm(batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", leave=False)
             for x, y in batches:
                 with _autocast(target, dtype):
