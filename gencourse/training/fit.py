@@ -125,7 +125,8 @@ def fit(
             seen: dict[str, int] = defaultdict(int)  # for each name: a step may record one only now and then
             start = time.perf_counter()
             batches = data.batches(batch_size, device=target, generator=shuffle)
-            if progress and not os.environ.get("TQDM_DISABLE"):  # tqdm's own switch; its notebook bar forgets it
+            # TQDM_DISABLE is tqdm's own switch, but its notebook bar does not look at it
+            if progress and not os.environ.get("TQDM_DISABLE"):
                 batches = tqdm(batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", leave=False)
             for x, y in batches:
                 with _autocast(target, dtype):
