@@ -2,17 +2,47 @@
 
 from gencourse.evaluation.anomaly import auroc, threshold_at
 from gencourse.evaluation.baselines import PCA, MeanPicture
+from gencourse.evaluation.classifier import (
+    CLASSIFIER_WEIGHTS,
+    DigitClassifier,
+    classifier_facts,
+    digit_classifier,
+)
 from gencourse.evaluation.features import features_of, kmeans_purity, linear_probe, two_sample_accuracy
 from gencourse.evaluation.pictures import errors_of, psnr, reconstruction_error, ssim
+from gencourse.evaluation.samples import (
+    choose_sigma,
+    class_entropy,
+    frechet_distance,
+    frechet_from_features,
+    kernel_distance,
+    mode_coverage,
+    nearest_neighbours,
+    parzen_log_likelihood,
+    precision_recall,
+)
 
 __all__ = [
+    "CLASSIFIER_WEIGHTS",
     "PCA",
+    "DigitClassifier",
     "MeanPicture",
     "auroc",
+    "choose_sigma",
+    "class_entropy",
+    "classifier_facts",
+    "digit_classifier",
     "errors_of",
     "features_of",
+    "frechet_distance",
+    "frechet_from_features",
+    "kernel_distance",
     "kmeans_purity",
     "linear_probe",
+    "mode_coverage",
+    "nearest_neighbours",
+    "parzen_log_likelihood",
+    "precision_recall",
     "psnr",
     "reconstruction_error",
     "ssim",

@@ -12,20 +12,11 @@ from torch import Tensor, nn
 from gencourse.data import load
 from gencourse.evaluation import MeanPicture, reconstruction_error
 from gencourse.exercises.engine import Exercise, NotYet, Wrong, expect
+from gencourse.exercises.numbers import close, random
 from gencourse.losses import squared_error
 from gencourse.training import adam, seeded
 
 __all__ = ["EXERCISES"]
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def _close(a: Any, b: Any, tolerance: float = 1e-5) -> bool:
-    a = torch.as_tensor(a, dtype=torch.float64).detach()
-    b = torch.as_tensor(b, dtype=torch.float64).detach()
-    return a.shape == b.shape and bool((a - b).abs().max() <= tolerance * (1 + b.abs().max()))
 
 
 # --- 1.1 -------------------------------------------------------------------------------------------------
@@ -37,21 +28,21 @@ _CENTRE = "Principal components are those of centred data: subtract the mean of 
 
 
 def _check_distance_to_pca(distance: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
-    x = _random(400, 6) * torch.tensor([3.0, 2.0, 1.5, 0.5, 0.3, 0.1], dtype=torch.float64)
-    x = x @ torch.linalg.qr(_random(6, 6, seed=1)).Q
+    x = random(400, 6) * torch.tensor([3.0, 2.0, 1.5, 0.5, 0.3, 0.1], dtype=torch.float64)
+    x = x @ torch.linalg.qr(random(6, 6, seed=1)).Q
     centred = x - x.mean(0)
     basis = torch.linalg.svd(centred, full_matrices=False).Vh[:2].T
     mix = torch.tensor([[2.0, 1.0], [-1.0, 0.5]], dtype=torch.float64)
     expect(
-        _close(distance(mix @ basis.T, basis @ torch.linalg.inv(mix), centred), 0.0, 1e-6),
+        close(distance(mix @ basis.T, basis @ torch.linalg.inv(mix), centred), 0.0, 1e-6),
         _NOT_THE_WEIGHTS,
     )
-    shifted = x + 10 * _random(6, seed=2)
-    expect(_close(distance(basis.T, basis, shifted), 0.0, 1e-6), _CENTRE)
-    w_e, w_d = _random(2, 6, seed=3), _random(6, 2, seed=4)
+    shifted = x + 10 * random(6, seed=2)
+    expect(close(distance(basis.T, basis, shifted), 0.0, 1e-6), _CENTRE)
+    w_e, w_d = random(2, 6, seed=3), random(6, 2, seed=4)
     right = torch.linalg.norm(w_d @ w_e - basis @ basis.T)
     expect(
-        _close(distance(w_e, w_d, x), right),
+        close(distance(w_e, w_d, x), right),
         f"For random weights the distance is {right:.4f}: check the norm.",
     )
 
@@ -94,18 +85,18 @@ _NO_HALF = "The squared error is divided by 2σ², not by σ²."
 
 
 def _check_gaussian_nll(nll: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
-    x, x_hat = _random(3, 1, 4, 5), _random(3, 1, 4, 5, seed=1)
+    x, x_hat = random(3, 1, 4, 5), random(3, 1, 4, 5, seed=1)
     squared, d = ((x - x_hat) ** 2).sum() / 3, 20
     for log_sigma in (-0.7, 0.4):
         s = torch.tensor(log_sigma, dtype=torch.float64)
         right = -torch.distributions.Normal(x_hat, s.exp()).log_prob(x).sum() / 3
         value = torch.as_tensor(nll(x_hat, x, s))
         expect(value.shape == (), f"Return one number; yours has shape {tuple(value.shape)}.")
-        expect(not _close(value, right / d), _PIXEL_MEAN)
-        expect(not _close(value, right - d * s), _NO_LOG_SIGMA)
-        expect(not _close(value, right + squared / (2 * torch.exp(2 * s))), _NO_HALF)
+        expect(not close(value, right / d), _PIXEL_MEAN)
+        expect(not close(value, right - d * s), _NO_LOG_SIGMA)
+        expect(not close(value, right + squared / (2 * torch.exp(2 * s))), _NO_HALF)
         expect(
-            _close(value, right),
+            close(value, right),
             f"At log σ = {log_sigma} it should be {right:.4f}; yours is {float(value):.4f}.",
         )
 
@@ -150,13 +141,11 @@ def _check_floor(floor: Callable[[Tensor], Tensor]) -> None:
     value = torch.as_tensor(floor(t))
     nats = -(t * t.log() + (1 - t) * (1 - t).log())
     expect(value.shape == t.shape, f"Return one floor for each pixel, shape {tuple(t.shape)}.")
-    expect(not _close(value, torch.zeros(4)), _NOT_ZERO)
-    expect(not _close(value, nats / math.log(2)), _BITS)
-    expect(not _close(value, -t * t.log()), _ONE_SIDE)
-    expect(
-        _close(value, nats), f"At x = 0.3 the floor is {nats[1]:.4f} nats; yours is {float(value[1]):.4f}."
-    )
-    expect(_close(floor(torch.tensor([0.0, 1.0], dtype=torch.float64)), torch.zeros(2)), _ENDS)
+    expect(not close(value, torch.zeros(4)), _NOT_ZERO)
+    expect(not close(value, nats / math.log(2)), _BITS)
+    expect(not close(value, -t * t.log()), _ONE_SIDE)
+    expect(close(value, nats), f"At x = 0.3 the floor is {nats[1]:.4f} nats; yours is {float(value[1]):.4f}.")
+    expect(close(floor(torch.tensor([0.0, 1.0], dtype=torch.float64)), torch.zeros(2)), _ENDS)
 
 
 _FLOOR = Exercise(
@@ -193,17 +182,17 @@ _NO_NOISE = "You divide by the covariance of the clean data. The observed y has 
 
 def _check_denoise(denoise: Callable[[Tensor, Tensor, float], Tensor]) -> None:
     cov = torch.tensor([[3.0, 0.6], [0.6, 0.5]], dtype=torch.float64)
-    y, sigma = _random(5, 2), 0.8
+    y, sigma = random(5, 2), 0.8
     eye = torch.eye(2, dtype=torch.float64)
     value = torch.as_tensor(denoise(y, cov, sigma))
     expect(value.shape == y.shape, f"Return one point for each row of y, shape {tuple(y.shape)}.")
-    expect(not _close(value, y), _IDENTITY)
-    expect(not _close(value, y @ torch.linalg.inv(cov + sigma * eye) @ cov), _SIGMA_NOT_SQUARED)
+    expect(not close(value, y), _IDENTITY)
+    expect(not close(value, y @ torch.linalg.inv(cov + sigma * eye) @ cov), _SIGMA_NOT_SQUARED)
     noisy = cov + sigma**2 * eye
     right = y @ torch.linalg.inv(noisy) @ cov
-    expect(_close(value, right), "E[x|y] is the shrinkage Σ(Σ + σ²I)⁻¹ y, eq. (1.12), applied to every row.")
+    expect(close(value, right), "E[x|y] is the shrinkage Σ(Σ + σ²I)⁻¹ y, eq. (1.12), applied to every row.")
     score = (value - y) / sigma**2
-    expect(_close(score, -y @ torch.linalg.inv(noisy)), "Tweedie, eq. (1.13), does not hold for your answer.")
+    expect(close(score, -y @ torch.linalg.inv(noisy)), "Tweedie, eq. (1.13), does not hold for your answer.")
 
 
 _DENOISE = Exercise(

@@ -1,5 +1,7 @@
 """One file a chapter: networks, losses, and the order of the updates."""
 
 from gencourse.methods.autoencoder import Autoencoder
+from gencourse.methods.dirac import dirac_eigenvalues, dirac_flow, dirac_path, dirac_step
+from gencourse.methods.gan import GAN
 
-__all__ = ["Autoencoder"]
+__all__ = ["GAN", "Autoencoder", "dirac_eigenvalues", "dirac_flow", "dirac_path", "dirac_step"]

@@ -7,6 +7,7 @@ discriminator turns pictures into logits (B,). With `classes` above zero both al
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -71,7 +72,7 @@ class Discriminator(nn.Module):
         self.body, self.head = body, nn.Linear(width, 1)
         self.label = nn.Embedding(classes, width) if classes else None
         if self.label is not None:
-            nn.init.zeros_(self.label.weight)
+            nn.init.normal_(self.label.weight, std=0.02)  # labels start with no say
 
     def features(self, x: Tensor) -> Tensor:
         """Pictures (B, C, H, W) to the last hidden layer, (B, width)."""
@@ -183,7 +184,7 @@ def conv_generator(
         return [*norm, nn.ReLU()]
 
     layers = [nn.Linear(noise_size + classes, math.prod(start)), nn.Unflatten(1, start), *hidden(widths[0])]
-    for n_in, n_out in zip(widths, widths[1:], strict=False):
+    for n_in, n_out in pairwise(widths):
         layers += [nn.ConvTranspose2d(n_in, n_out, kernel_size=4, stride=2, padding=1), *hidden(n_out)]
     layers.append(nn.ConvTranspose2d(widths[-1], shape[0], kernel_size=4, stride=2, padding=1))
     network = Generator(nn.Sequential(*layers), noise_size, classes)
@@ -281,7 +282,7 @@ def normalise_spectrum(network: nn.Module) -> None:
         network: changed in place.
     """
     for layer in list(network.modules()):
-        if isinstance(layer, nn.Linear | nn.Conv2d):
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.Embedding):
             spectral_norm(layer)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from gencourse import evaluation
+from gencourse import evaluation, losses
 from gencourse.exercises import CHAPTERS, Exercise, Wrong, check, exercise, verdict
 
 ALL = [
@@ -26,7 +26,13 @@ MISTAKES = [
 
 def answer_of(one: Exercise, code: str) -> object:
     """Run an answer as a learner would: in a notebook that has imported what the chapters import."""
-    names: dict[str, object] = {"torch": torch, "nn": nn, "math": math, "evaluation": evaluation}
+    names: dict[str, object] = {
+        "torch": torch,
+        "nn": nn,
+        "math": math,
+        "evaluation": evaluation,
+        "losses": losses,
+    }
     exec(code, names)
     return names[one.answer]
 

@@ -1,0 +1,256 @@
+"""Chapter 2: the generative adversarial network, its six losses, and what keeps it stable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from gencourse.losses import (
+    ADVERSARIAL_KINDS,
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    r1_penalty,
+)
+from gencourse.networks import (
+    conv_discriminator,
+    conv_generator,
+    dcgan_discriminator,
+    dcgan_generator,
+    dense_discriminator,
+    dense_generator,
+    has_batch_norm,
+    normalise_spectrum,
+)
+from gencourse.training.method import Method, Mover, seeded
+
+__all__ = ["GAN"]
+
+_NETWORKS = ("conv", "dense", "dcgan")
+
+
+class GAN(Method):
+    """A generator and a discriminator, trained in turns: the game of eq. (2.1).
+
+    Args:
+        network: "conv", "dense", or "dcgan" (a widely copied one, to compare speeds with).
+        shape: (C, H, W) of a picture, or (D,) of a point if both networks are given.
+        noise_size: numbers of noise for one picture.
+        generator: a network of your own, (B, noise_size) to samples (B, *shape), used as it is.
+        discriminator: a network of your own, samples to logits (B,) or (B, 1). Give both or neither.
+        loss: "minimax", "non_saturating", "least_squares", "wasserstein", "hinge" or "relativistic".
+        gradient_penalty: weight of eq. (2.11); 10 is customary with "wasserstein". Zero for none.
+        r1: weight γ of the penalty on real samples, eq. (2.14). Zero for none.
+        r2: weight γ of the same penalty on generated samples. Zero for none.
+        spectral_norm: whether the discriminator's layers are divided by their largest singular value,
+            eq. (2.12).
+        clip_weights: after each move, clamp the discriminator's weights to [−c, c], the original way to
+            bound its slope (Arjovsky et al., 2017: 0.01). Zero for none.
+        critic_steps: moves of the discriminator for each move of the generator, on the same real batch.
+        classes: how many labels there are, for a generator that is told what to draw; 0 without labels.
+        width: channels of the convolutional networks at the side of the picture.
+        seed: of the initial weights.
+
+    Raises:
+        ValueError: an argument cannot be used; the message says which and why.
+    """
+
+    learning_rate = 2e-4
+    betas = (0.5, 0.999)
+
+    def __init__(
+        self,
+        network: str = "conv",
+        shape: tuple[int, ...] = (1, 28, 28),
+        noise_size: int = 64,
+        *,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+        loss: str = "non_saturating",
+        gradient_penalty: float = 0.0,
+        r1: float = 0.0,
+        r2: float = 0.0,
+        spectral_norm: bool = False,
+        clip_weights: float = 0.0,
+        critic_steps: int = 1,
+        classes: int = 0,
+        width: int = 32,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if loss not in ADVERSARIAL_KINDS:
+            raise ValueError(f"loss is {loss!r}: choose one of {', '.join(ADVERSARIAL_KINDS)}.")
+        weights = {"gradient_penalty": gradient_penalty, "r1": r1, "r2": r2, "clip_weights": clip_weights}
+        for name, value in weights.items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value}: give a number that is not negative, or 0 for none.")
+        for name, count, least in (
+            ("noise_size", noise_size, 1),
+            ("critic_steps", critic_steps, 1),
+            ("classes", classes, 0),
+        ):
+            if count < least:
+                raise ValueError(f"{name} is {count}: give at least {least}.")
+        self.shape = tuple(shape)  # type: ignore[assignment]  # a point has one number only
+        self.noise_size, self.classes, self.critic_steps = noise_size, classes, critic_steps
+        self.loss, self.gradient_penalty, self.r1, self.r2 = loss, gradient_penalty, r1, r2
+        self.clip_weights = clip_weights
+        if (generator is None) != (discriminator is None):
+            missing = "generator" if generator is None else "discriminator"
+            raise ValueError(f"{missing} is None: give both networks, or neither to take the built-in ones.")
+        with seeded(seed):
+            if generator is None or discriminator is None:
+                generator, discriminator = _build(network, self.shape, noise_size, classes, width)
+                self.output: nn.Module = nn.Sigmoid()
+            else:
+                self.output = nn.Identity()
+            if spectral_norm:
+                normalise_spectrum(discriminator)
+        self.generator, self.discriminator = generator, discriminator
+        if (gradient_penalty or r1 or r2) and has_batch_norm(discriminator):
+            raise ValueError(
+                "the discriminator has batch norm, so the slope of one logit is not that of one picture: set "
+                "gradient_penalty, r1 and r2 to 0, or take network='conv' or 'dense'."
+            )
+
+    def players(self) -> dict[str, Iterable[nn.Parameter]]:
+        """Two players with opposite aims, so each owns its network alone."""
+        return {
+            "discriminator": self.discriminator.parameters(),
+            "generator": self.generator.parameters(),
+        }
+
+    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, float]:
+        """One mini-batch: `critic_steps` moves of the discriminator, then one of the generator.
+
+        Each move draws new noise. With classes, generated pictures get the labels of the real ones.
+        """
+        self._check(x, y)
+        for _ in range(self.critic_steps):
+            with torch.no_grad():  # the discriminator's move needs no gradient in the generator
+                fake = self.generate(self.noise(len(x)), y)
+            d = update("discriminator", self.discriminator_loss(x, fake, y))
+            self._clip()
+        fake = self.generate(self.noise(len(x)), y)
+        g = update("generator", self.generator_loss(fake, x, y))
+        return {"discriminator": d, "generator": g}
+
+    def discriminator_loss(self, x: Tensor, fake: Tensor, y: Tensor | None = None) -> Tensor:
+        """The chosen kind's loss and its penalties: a scalar.
+
+        Args:
+            x: real pictures (B, C, H, W).
+            fake: generated pictures of the same shape, detached from the generator.
+            y: labels of both (B,), with classes only.
+        """
+        # two passes: a discriminator with batch norm must not see real and generated pictures mixed
+        loss = discriminator_loss(self.score(x, y), self.score(fake, y), self.loss)
+        if self.gradient_penalty:
+            slope = gradient_penalty(lambda between: self.score(between, y), x, fake)
+            loss = loss + self.gradient_penalty * slope
+        if self.r1:
+            loss = loss + self.r1 * r1_penalty(lambda real: self.score(real, y), x)
+        if self.r2:
+            loss = loss + self.r2 * r1_penalty(lambda made: self.score(made, y), fake)
+        return loss
+
+    def generator_loss(self, fake: Tensor, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The chosen kind's loss of generated pictures: a scalar.
+
+        Args:
+            fake: generated pictures (B, C, H, W), attached to the generator.
+            x: real pictures of the same shape; only the relativistic kind looks at them.
+            y: labels of both (B,), with classes only.
+        """
+        real_logits = None
+        if self.loss == "relativistic":
+            with torch.no_grad():
+                real_logits = self.score(x, y)
+        return generator_loss(self.score(fake, y), self.loss, real_logits)
+
+    def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Standard normal noise for n pictures, (n, noise_size)."""
+        where = self.device if generator is None else generator.device
+        return torch.randn(n, self.noise_size, generator=generator, device=where).to(self.device)
+
+    def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Noise (B, noise_size) and, with classes, labels (B,) to pictures (B, C, H, W)."""
+        return self.output(self.generator(z, y) if self.classes else self.generator(z))
+
+    def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Pictures (B, C, H, W) and, with classes, labels (B,) to logits (B,): above zero means "real"."""
+        return (self.discriminator(x, y) if self.classes else self.discriminator(x)).flatten()
+
+    @torch.no_grad()
+    def sample(self, n: int, generator: torch.Generator | None = None, y: Tensor | None = None) -> Tensor:
+        """Draw n new pictures.
+
+        Args:
+            n: how many.
+            generator: of the noise; torch's own when not given.
+            y: labels (n,), with classes only; when not given, the classes in turn: 0, 1, 2, ...
+
+        Returns:
+            Pictures in [0, 1], shape (n, C, H, W).
+        """
+        if self.classes:
+            y = torch.arange(n) % self.classes if y is None else y
+            y = y.to(self.device)
+        with _evaluating(self.generator):
+            return self.generate(self.noise(n, generator), y)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) to the discriminator's last hidden layer, (B, width)."""
+        last_hidden_layer = getattr(self.discriminator, "features", None)
+        if last_hidden_layer is None:
+            self._cannot("give features", "its discriminator has no method 'features'")
+        return last_hidden_layer(x)
+
+    @torch.no_grad()
+    def _clip(self) -> None:
+        if self.clip_weights:
+            for weight in self.discriminator.parameters():
+                weight.clamp_(-self.clip_weights, self.clip_weights)
+
+    def _check(self, x: Tensor, y: Tensor | None) -> None:
+        if x.shape[1:] != self.shape:
+            expected = ", ".join(map(str, self.shape))
+            raise ValueError(f"x has shape {tuple(x.shape)}: this GAN takes (B, {expected}).")
+        if self.classes and y is None:
+            raise ValueError(
+                f"y is None: this GAN has classes={self.classes}, so give a label for each picture."
+            )
+
+
+def _build(
+    network: str, shape: tuple[int, ...], noise_size: int, classes: int, width: int
+) -> tuple[nn.Module, nn.Module]:
+    if network not in _NETWORKS:
+        raise ValueError(f"network is {network!r}: choose one of {', '.join(_NETWORKS)}.")
+    if len(shape) != 3:
+        raise ValueError(
+            f"shape is {shape}: give (C, H, W), or networks of your own as generator= and discriminator=."
+        )
+    picture = (shape[0], shape[1], shape[2])
+    if network == "dense":
+        return dense_generator(noise_size, picture, classes=classes), dense_discriminator(
+            picture, classes=classes
+        )
+    if network == "dcgan":
+        return dcgan_generator(noise_size, picture, classes), dcgan_discriminator(picture, classes)
+    return conv_generator(noise_size, picture, width, classes), conv_discriminator(picture, width, classes)
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Eval mode inside, so that drawing pictures in the middle of a run leaves no trace in it."""
+    before = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(before)
