@@ -220,6 +220,11 @@ def plain_attributes(app: Sphinx, what: str, name: str, obj: Any, options: Any, 
         lines[:0] = ["..", ""]
 
 
+def skip_what_is_ahead(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave out of the package page what cites equations that this edition of the book does not have."""
+    return True if ledger.is_ahead_of_the_book(getattr(obj, "__doc__", None) or "") else None
+
+
 # ---- writing pages -----------------------------------------------------------------------------------
 
 
@@ -262,5 +267,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", keep_tags)
     if "autodoc-process-docstring" in app.events.events:
         app.connect("autodoc-process-docstring", plain_attributes, priority=100)  # before napoleon
+        app.connect("autodoc-skip-member", skip_what_is_ahead)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -158,9 +158,9 @@ def dense_discriminator(
 def conv_generator(
     noise_size: int,
     shape: tuple[int, int, int],
-    width: int = 32,
+    width: int = 16,
     classes: int = 0,
-    batch_norm: bool = True,
+    batch_norm: bool = False,
 ) -> Generator:
     """One linear layer, then 4×4 transposed convolutions of stride 2 up to the size of the picture.
 
@@ -192,7 +192,7 @@ def conv_generator(
     return network
 
 
-def conv_discriminator(shape: tuple[int, int, int], width: int = 32, classes: int = 0) -> Discriminator:
+def conv_discriminator(shape: tuple[int, int, int], width: int = 16, classes: int = 0) -> Discriminator:
     """4×4 convolutions of stride 2 with leaky ReLUs, then one linear layer. No batch norm, no dropout.
 
     It judges each picture by itself, so that `gradient_penalty` and `r1_penalty` mean what they say.

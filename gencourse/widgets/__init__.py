@@ -1,5 +1,7 @@
 """Live figures that need no kernel: one import-free ES module and one anywidget class each."""
 
+from gencourse.widgets.dirac_game import DiracGame
 from gencourse.widgets.latent_explorer import LatentExplorer
+from gencourse.widgets.run_player import RunPlayer
 
-__all__ = ["LatentExplorer"]
+__all__ = ["DiracGame", "LatentExplorer", "RunPlayer"]

@@ -1,14 +1,9 @@
 // The live figure of chapter 1: move a code z through the plane and watch what the decoder makes of it.
 //
-// One plain module without imports. Notebooks run it beside a Python kernel, the book runs the same text with
-// none, so everything that happens here happens in the browser: the decoder is computed in `forward`.
+// One plain module without imports (page.js stands in front of it). Notebooks run it beside a Python kernel, the book
+// runs the same text with none, so everything happens in the browser: the decoder is computed in `forward`.
 
 // ---- the decoder ---------------------------------------------------------------------------------------
-
-// Bytes arrive as a DataView in a page and may be a typed array elsewhere.
-function view(bytes) {
-  return ArrayBuffer.isView(bytes) ? new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new DataView(bytes);
-}
 
 // The number in the i-th pair of bytes, read as float16: sign, five bits of exponent, ten of fraction.
 function float16(data, i) {
@@ -61,33 +56,6 @@ export function nearest(codes, z) {
   return best;
 }
 
-// ---- the page around it --------------------------------------------------------------------------------
-
-// Book: data-theme. JupyterLab: data-jp-theme-light. Elsewhere a page is dark when its text is light.
-function isDark(ink) {
-  const theme = document.documentElement.dataset.theme, lab = document.body.dataset.jpThemeLight;
-  if (theme) return theme === "dark";
-  if (lab) return lab === "false";
-  const [red, green, blue] = ink.match(/[\d.]+/g).map(Number);
-  return 0.3 * red + 0.6 * green + 0.1 * blue > 128;
-}
-
-// A colour "#rrggbb" a third of the way to white: the darker ones would drown on a dark page.
-function lighter(colour) {
-  const part = (at) => Math.round((2 * parseInt(colour.slice(at, at + 2), 16) + 255) / 3);
-  return `rgb(${part(1)}, ${part(3)}, ${part(5)})`;
-}
-
-// Four to eight round numbers from low to high.
-function ticks(low, high) {
-  const rough = (high - low) / 5, power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((m) => m * power >= rough);
-  const found = [];
-  for (let i = Math.ceil(low / step); i * step <= high; i++) found.push(i * step);
-  const digits = Math.max(0, -Math.floor(Math.log10(step)));
-  return found.map((at) => ({ at, label: at.toFixed(digits).replace("-", "−") }));
-}
-
 // ---- the figure ----------------------------------------------------------------------------------------
 
 const MARGIN = { left: 40, right: 10, top: 10, bottom: 36 }; // CSS pixels around the plane, for the axes
@@ -104,7 +72,7 @@ const PAGE = `
     <canvas class="gc-image" width="28" height="28" role="img" aria-label="The picture that the decoder makes of z"></canvas>
     <output class="gc-z" aria-live="polite"></output>
     <button type="button">Random point, N(0, I)</button>
-    <p class="gc-latent-help">Drag the ring. Or use the arrow keys, with Shift for larger steps; Home is the centre.</p>
+    <p class="gc-figure-help">Drag the ring. Or use the arrow keys, with Shift for larger steps; Home is the centre.</p>
   </div>`;
 
 function render({ model, el }) {
@@ -114,11 +82,7 @@ function render({ model, el }) {
   const packed = view(model.get("codes")), digits = view(model.get("labels"));
   const codes = Float32Array.from({ length: packed.byteLength / 2 }, (_, i) => float16(packed, i));
 
-  const root = document.createElement("div");
-  root.className = "gc-latent";
-  root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the arrow keys to move between cells
-  root.innerHTML = PAGE;
-  el.append(root);
+  const root = frame(el, "gc-latent", PAGE);
   const [pad, image, output, button, legend] = ["canvas.gc-pad", "canvas.gc-image", "output", "button", "ul"].map(
     (what) => root.querySelector(what),
   );
@@ -139,11 +103,10 @@ function render({ model, el }) {
     size = pad.clientWidth;
     ratio = window.devicePixelRatio || 1;
     pad.width = pad.height = cloud.width = cloud.height = Math.round(size * ratio);
-    ink = getComputedStyle(root).color;
-    const dark = isDark(ink), colours = dark ? model.get("colours").map(lighter) : model.get("colours");
-    paper = dark ? "#000" : "#fff";
+    const page = look(root), font = page.font, colours = model.get("colours").map(page.shade);
+    ({ ink, paper } = page);
     swatches.forEach((swatch, digit) => { swatch.style.background = colours[digit]; });
-    const on = cloud.getContext("2d"), font = getComputedStyle(root).fontFamily;
+    const on = cloud.getContext("2d");
     const [left, right, top, bottom] = [MARGIN.left, size - MARGIN.right, MARGIN.top, size - MARGIN.bottom];
     on.scale(ratio, ratio);
     on.fillStyle = on.strokeStyle = ink;
@@ -247,21 +210,12 @@ function render({ model, el }) {
     moveTo(radius * Math.cos(angle), radius * Math.sin(angle));
   });
 
-  const redraw = () => { size = 0; draw(); };
-  const themes = new MutationObserver(redraw);
-  for (const where of [document.documentElement, document.body]) {
-    themes.observe(where, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
-  }
-  const resizes = new ResizeObserver(draw);
-  resizes.observe(pad);
-  window.addEventListener("resize", draw); // zooming changes the ratio of pixels, not the pad's size
+  const unwatch = watch([pad], () => { size = 0; draw(); });
   model.on("change:z", draw);
   draw();
 
   return () => { // the view is closed
-    themes.disconnect();
-    resizes.disconnect();
-    window.removeEventListener("resize", draw);
+    unwatch();
     model.off("change:z", draw);
   };
 }

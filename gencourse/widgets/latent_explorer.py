@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -13,11 +12,9 @@ from torch import Tensor, nn
 
 from gencourse.figures.style import DIGIT_COLOURS
 from gencourse.methods import Autoencoder
+from gencourse.widgets.text import module, style
 
 __all__ = ["LatentExplorer"]
-
-_HERE = Path(__file__).parent
-
 
 class LatentExplorer(anywidget.AnyWidget):
     """Move z through the plane of codes and see Dec(z), computed in the browser without a kernel.
@@ -25,9 +22,8 @@ class LatentExplorer(anywidget.AnyWidget):
     Make one with `from_autoencoder`. In a notebook, `z` follows the handle, and setting it moves the handle.
     """
 
-    # Text, not a path: it is then saved with the notebook, and the book needs no other file.
-    _esm = (_HERE / "latent_explorer.js").read_text(encoding="utf-8")
-    _css = (_HERE / "latent_explorer.css").read_text(encoding="utf-8")
+    _esm = module("latent_explorer")
+    _css = style("latent_explorer")
 
     # Every ipywidget refers to a second model, its layout; a page without a kernel has only this one.
     layout = None

@@ -42,6 +42,15 @@ def test_a_good_project_has_no_problem(tmp_path: Path) -> None:
     assert [claim.test for claim in found.claims] == ["tests/test_toy.py::test_it"]
 
 
+def test_a_chapter_in_preparation_is_for_code_and_tests_only(tmp_path: Path) -> None:
+    found = project(tmp_path, PROSE, test=TEST + TEST.replace("1.1", "9.1"), code=CODE + CODE.replace("1.1", "9.2"))
+    assert len(ledger.problems(found)) == 2
+    assert ledger.problems(found, in_preparation={"9"}) == []
+    assert "strike it out" in ledger.problems(found, in_preparation={"1", "9"})[0]
+    in_prose = project(tmp_path, PROSE, page="See eq. (9.1).")
+    assert len(ledger.problems(in_prose, in_preparation={"9"})) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -276,6 +276,24 @@ def test_the_penalties_teach_the_critic_and_nobody_else() -> None:
         assert on_real is None and on_fake is None
 
 
+@pytest.mark.equation("2.11", "2.14")
+def test_the_penalties_leave_the_samples_as_they_were() -> None:
+    """A slope that varies with x: no gradient may reach the samples, and theirs must not be switched on."""
+    w = points(0, 3).requires_grad_()
+
+    def critic(x: Tensor) -> Tensor:
+        return x.square() @ w
+
+    plain, made = points(1, B, 3), points(2, B, 3).requires_grad_()
+    for penalty in (
+        gradient_penalty(critic, plain, made),
+        r1_penalty(critic, made),
+        r1_penalty(critic, plain),
+    ):
+        assert torch.autograd.grad(penalty, (w, made), allow_unused=True)[1] is None
+    assert not plain.requires_grad
+
+
 @pytest.mark.equation("2.11")
 def test_a_flat_critic_does_not_make_the_weights_nan() -> None:
     net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))

@@ -33,7 +33,8 @@ def test_one_transposed_convolution_equals_doubling_and_convolving(size: int, n_
 
 
 @pytest.mark.parametrize(
-    "network", [dense_generator(4, SHAPE), conv_generator(4, SHAPE, 2), dcgan_generator(4, SHAPE)]
+    "network",
+    [dense_generator(4, SHAPE), conv_generator(4, SHAPE, 2, batch_norm=True), dcgan_generator(4, SHAPE)],
 )
 def test_batch_norm_starts_from_torchs_own_eps(network: nn.Module) -> None:
     """Its second positional argument is eps; 0.8 there would shrink what is smaller than one."""

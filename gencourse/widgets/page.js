@@ -1,0 +1,108 @@
+// What the live figures have in common. A figure's text is this one with its own behind it: nothing is imported.
+
+// Bytes arrive as a DataView in a page and may be a typed array elsewhere.
+function view(bytes) {
+  return ArrayBuffer.isView(bytes) ? new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new DataView(bytes);
+}
+
+// The figure's part of the page.
+function frame(el, name, html) {
+  const root = document.createElement("div");
+  root.className = `gc-figure ${name}`;
+  root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the arrow keys to move between cells
+  root.innerHTML = html;
+  el.append(root);
+  return root;
+}
+
+// Book: data-theme. JupyterLab: data-jp-theme-light. Elsewhere a page is dark when its text is light.
+function isDark(ink) {
+  const theme = document.documentElement.dataset.theme, lab = document.body.dataset.jpThemeLight;
+  if (theme) return theme === "dark";
+  if (lab) return lab === "false";
+  const [red, green, blue] = ink.match(/[\d.]+/g).map(Number);
+  return 0.3 * red + 0.6 * green + 0.1 * blue > 128;
+}
+
+// A colour "#rrggbb" a third of the way to white: the darker ones would drown on a dark page.
+function lighter(colour) {
+  const part = (at) => Math.round((2 * parseInt(colour.slice(at, at + 2), 16) + 255) / 3);
+  return `rgb(${part(1)}, ${part(3)}, ${part(5)})`;
+}
+
+// Colours and font of the page; `shade` fits a colour of the course to it.
+function look(root) {
+  const { color: ink, fontFamily: font } = getComputedStyle(root), dark = isDark(ink);
+  root.style.colorScheme = dark ? "dark" : "light"; // sliders and menus follow
+  return { ink, font, dark, paper: dark ? "#000" : "#fff", shade: dark ? lighter : (colour) => colour };
+}
+
+// A pen for an empty canvas as sharp as the screen, in CSS pixels; none while the figure is folded away.
+function clear(canvas) {
+  const width = canvas.clientWidth, height = canvas.clientHeight, ratio = window.devicePixelRatio || 1;
+  if (!width) return null;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const pen = canvas.getContext("2d");
+  pen.scale(ratio, ratio);
+  return { pen, width, height };
+}
+
+// Calls `draw` when the theme, the room for a canvas or the screen's resolution changes. Returns how to end it.
+function watch(canvases, draw) {
+  const themes = new MutationObserver(draw), resizes = new ResizeObserver(draw);
+  for (const where of [document.documentElement, document.body]) {
+    themes.observe(where, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
+  }
+  canvases.forEach((canvas) => resizes.observe(canvas));
+  window.addEventListener("resize", draw); // zooming changes the ratio of pixels, not a canvas's size
+  return () => {
+    themes.disconnect();
+    resizes.disconnect();
+    window.removeEventListener("resize", draw);
+  };
+}
+
+// Makes a button play and pause. `advance(n)` goes n steps on and says whether there are more, `speed` is steps a
+// second. Readers who asked for less motion get stills instead, one a second, ten from start to end. While it plays,
+// `output` is not read aloud.
+function player(button, output, speed, steps, advance) {
+  let request = 0, before = 0, due = 0;
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)");
+  function tick(now) {
+    const least = still.matches ? Math.ceil(steps / 10) : 1;
+    due += (Math.min(now - before, 100) / 1000) * (still.matches ? least : speed);
+    before = now;
+    request = requestAnimationFrame(tick);
+    const whole = Math.floor(due);
+    if (whole < least) return;
+    due -= whole;
+    if (!advance(whole)) stop();
+  }
+  function stop() {
+    cancelAnimationFrame(request);
+    request = 0;
+    button.textContent = "Play";
+    output.setAttribute("aria-live", "polite");
+  }
+  function start() {
+    before = performance.now();
+    due = 0;
+    button.textContent = "Pause";
+    output.setAttribute("aria-live", "off");
+    request = requestAnimationFrame(tick);
+  }
+  const playing = () => request !== 0;
+  return { start, stop, playing };
+}
+
+// Four to eight round numbers from low to high.
+function ticks(low, high) {
+  const rough = (high - low) / 5, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((m) => m * power >= rough);
+  const found = [];
+  for (let i = Math.ceil(low / step); i * step <= high; i++) found.push(i * step);
+  const digits = Math.max(0, -Math.floor(Math.log10(step)));
+  return found.map((at) => ({ at, label: at.toFixed(digits).replace("-", "−") }));
+}
+
