@@ -269,3 +269,34 @@ def page(ledger: Ledger) -> str:
             "",
         ]
     return "\n".join(lines) or "No chapter has a numbered equation yet.\n"
+
+
+# ---- approved formulas -------------------------------------------------------------------------------
+
+APPROVED = "tests/book/equations.json"
+
+
+def formulas(ledger: Ledger) -> dict[str, str]:
+    """Tag -> LaTeX with all space taken out, so that a new line is no change."""
+    return {equation.tag: "".join(equation.latex.split()) for equation in ledger.equations}
+
+
+def changed(ledger: Ledger, approved: dict[str, str]) -> list[str]:
+    """Equations that differ from the approved ones. A test cannot read a formula; a person has to look."""
+    found = formulas(ledger)
+    return [
+        f"Equation ({tag}) is new, gone or changed. Compare it with the tests that claim it, then run "
+        "'python book/_ext/ledger.py --approve'."
+        for tag in sorted(found.keys() | approved.keys())
+        if found.get(tag) != approved.get(tag)
+    ]
+
+
+if __name__ == "__main__":
+    import sys
+
+    root = Path(__file__).resolve().parents[2]
+    if sys.argv[1:] != ["--approve"]:
+        sys.exit("usage: python book/_ext/ledger.py --approve")
+    text = json.dumps(formulas(collect(root)), indent=1, ensure_ascii=False, sort_keys=True)
+    (root / APPROVED).write_text(text + "\n", encoding="utf-8")

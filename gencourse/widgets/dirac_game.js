@@ -281,10 +281,15 @@ function render({ model, el }) {
     }
     const path = run(...start, h, STEPS, gamma, mode, loss);
     const radii = Array.from({ length: STEPS + 1 }, (_, n) => Math.hypot(path[2 * n], path[2 * n + 1]));
-    const lambda = modulus(h, gamma, mode, loss).toFixed(4);
-    output.textContent = radii[0] === 0
-      ? "The start is the solution: nobody moves."
-      : `after ${STEPS} steps: radius ${short(radii[STEPS])} · |λ|\u00a0=\u00a0${lambda}: ${verdict(h, gamma, mode, loss).replaceAll(" ", "\u00a0")}`;
+    const parts = radii[0] === 0 ? ["The start is the solution: nobody moves."] : [
+      `after ${STEPS} steps: radius ${short(radii[STEPS])} · `,
+      `|λ| = ${modulus(h, gamma, mode, loss).toFixed(4)}: ${verdict(h, gamma, mode, loss)}`,
+    ];
+    output.replaceChildren(...parts.map((part) => { // a line breaks between the two, not within them
+      const span = document.createElement("span");
+      span.textContent = part;
+      return span;
+    }));
     if (!pad.clientWidth) return; // the figure is folded away
     size = pad.clientWidth;
     const looks = getComputedStyle(root);

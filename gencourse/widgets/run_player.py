@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +40,9 @@ class RunPlayer(anywidget.AnyWidget):
     steps = t.List(t.Int()).tag(sync=True)  # the training step of each frame
     extent = t.List(t.Float()).tag(sync=True)  # what is shown, in both directions: lowest and highest
     points = t.Int().tag(sync=True)  # number of real points
-    sizes = t.List(t.List(t.Int())).tag(sync=True)  # of each run: samples, cells of the field per side, arrows
+    sizes = t.List(t.List(t.Int())).tag(
+        sync=True
+    )  # of each run: samples, cells of the field per side, arrows
     data = t.Bytes().tag(sync=True)  # what `_pack` packs, in its order
     coverage = t.List(t.List(t.Int())).tag(sync=True)  # of each run: clusters covered in each frame
     clusters = t.Int().tag(sync=True)
@@ -78,7 +81,7 @@ class RunPlayer(anywidget.AnyWidget):
             ValueError: an argument cannot be used; the message says which and why.
         """
         steps = [int(step) for step in steps]
-        if len(steps) < 2 or any(a >= b for a, b in zip(steps, steps[1:], strict=False)):
+        if len(steps) < 2 or any(a >= b for a, b in itertools.pairwise(steps)):
             raise ValueError(f"steps has {len(steps)} numbers: give at least 2, in increasing order.")
         low, high = map(float, extent)
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
@@ -136,7 +139,9 @@ def _frames(run: dict[str, Any], i: int, frames: int) -> tuple[np.ndarray, np.nd
     return samples, field, _array(f"runs[{i}]['arrows']", arrows, (frames, None, 4))
 
 
-def _pack(real: np.ndarray, frames: list[tuple[np.ndarray, np.ndarray, np.ndarray]], low: float, high: float) -> bytes:
+def _pack(
+    real: np.ndarray, frames: list[tuple[np.ndarray, np.ndarray, np.ndarray]], low: float, high: float
+) -> bytes:
     """Real points, then of each run samples, arrows and field; each frame after frame.
 
     Positions are uint16 over the extent, an arrow's two lengths uint16 over the extent's width to both

@@ -35,6 +35,18 @@ def test_the_book_keeps_its_promise() -> None:
     assert ledger.problems(ledger.collect(ROOT)) == []
 
 
+def test_no_formula_has_changed_unseen() -> None:
+    approved = json.loads((ROOT / ledger.APPROVED).read_text(encoding="utf-8"))
+    assert ledger.changed(ledger.collect(ROOT), approved) == []
+
+
+def test_a_wrong_sign_in_a_formula_is_seen(tmp_path: Path) -> None:
+    approved = ledger.formulas(project(tmp_path, PROSE))
+    assert ledger.changed(project(tmp_path, PROSE.replace("L = 1", "L  =\n1")), approved) == []
+    assert "Equation (1.1)" in ledger.changed(project(tmp_path, PROSE.replace("L = 1", "L = -1")), approved)[0]
+    assert len(ledger.changed(project(tmp_path, "no equation"), approved)) == 1
+
+
 def test_a_good_project_has_no_problem(tmp_path: Path) -> None:
     found = project(tmp_path, PROSE, page="As eq. (1.1) says.")
     assert ledger.problems(found) == []

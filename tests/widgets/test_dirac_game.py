@@ -86,7 +86,7 @@ def test_words_follow_the_path(ran: dict) -> None:
             first, then = np.array(matrix), np.array(matrix)
             first[0], then[1] = (1, 0), (0, 1)  # the discriminator moves, then the generator
             matrix = then @ first
-        radius = np.linalg.norm(np.linalg.matrix_power(matrix, 4000) @ (1.0, 0.0))
+        radius = np.hypot(*(np.linalg.matrix_power(matrix, 4000) @ (1.0, 0.0)))
         words = played["verdict"]
         if words == "spirals out":
             assert radius > 1.02, game

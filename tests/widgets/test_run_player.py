@@ -1,0 +1,227 @@
+"""The second live figure of chapter 2 shows in the browser the frames that were recorded here."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gencourse.widgets import RunPlayer
+
+NODE = shutil.which("node")
+needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed: the JavaScript cannot run here")
+T, N, G, K = 60, 200, 24, 30
+LOW, HIGH = -3.0, 3.0
+ANGLES = np.arange(8) * np.pi / 4
+CENTRES = 2 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
+STEPS = list(range(0, 100 * T, 100))
+
+# Reads state.json (binary traits as base64, as a page has them) and writes every number of the recording.
+SCRIPT = """
+import { readFileSync } from "node:fs";
+import { unpack } from "./run_player.mjs";
+const { data, points, sizes, frames } = JSON.parse(readFileSync("state.json"));
+const bytes = Buffer.from(data, "base64");
+const shifted = new Uint8Array(bytes.length + 3); // a part of a larger buffer, as some hosts give it
+shifted.set(bytes, 3);
+const start = performance.now();
+const { real, runs } = unpack(shifted.subarray(3), points, sizes, frames);
+const milliseconds = performance.now() - start;
+const list = (numbers) => Array.from(numbers); // JSON writes NaN as null
+const all = runs.map((run) => Object.fromEntries(Object.entries(run).map(([name, of]) => [name, list(of)])));
+console.log(JSON.stringify({ real: list(real), runs: all, milliseconds }));
+"""
+
+
+def make_run(title: str, seed: int, arrows: bool = True, samples: int = N) -> dict[str, Any]:
+    """Samples that walk from the middle to all centres (even seed) or to one, and a field that is lopsided."""
+    rng = np.random.default_rng(seed)
+    goal = CENTRES[rng.integers(0, 8, samples) if seed % 2 == 0 else np.zeros(samples, int)]
+    time = np.linspace(0, 1, T)[:, None, None]
+    run = {
+        "title": title,
+        "samples": time * goal + 0.1 * rng.normal(size=(T, samples, 2)),
+        "field": rng.random((T, G, G)),
+    }
+    if arrows:
+        run["arrows"] = np.concatenate([run["samples"][:, :K], 1e-3 * rng.normal(size=(T, K, 2))], axis=2)
+    return run
+
+
+RUNS = [make_run("Without a penalty", 1), make_run("With the penalty R1", 2)]
+REAL = CENTRES[np.arange(2000) % 8] + 0.05 * np.random.default_rng(0).normal(size=(2000, 2))
+
+
+def make(real: Any = REAL, runs: Any = RUNS, **other: Any) -> RunPlayer:
+    return RunPlayer.from_frames(
+        real, runs, **({"extent": (LOW, HIGH), "steps": STEPS, "centres": CENTRES} | other)
+    )
+
+
+@pytest.fixture(scope="module")
+def player() -> RunPlayer:
+    return make()
+
+
+def run_in_node(player: RunPlayer, folder: Path) -> dict:
+    state = {"points": player.points, "sizes": player.sizes, "frames": len(player.steps)}
+    state["data"] = base64.b64encode(player.data).decode()
+    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "run_player.mjs").write_text(player._esm, encoding="utf-8")
+    (folder / "run.mjs").write_text(SCRIPT)
+    done = subprocess.run([NODE, "run.mjs"], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def positions(numbers: list) -> np.ndarray:
+    """Unpacked numbers as (x, y) in the data's own measure."""
+    return LOW + (HIGH - LOW) * np.array(numbers, float).reshape(-1, 2)
+
+
+@needs_node
+def test_browser_has_the_frames_that_were_recorded(player: RunPlayer, tmp_path: Path) -> None:
+    ran = run_in_node(player, tmp_path)
+    half = (HIGH - LOW) / 65534 / 2 * 1.02  # half a step of two bytes
+    distance = np.abs(positions(ran["real"])[:, None] - REAL[None]).max(-1).min(1)
+    assert len(ran["real"]) == 2 * 500 and distance.max() <= half
+    for run, found in zip(RUNS, ran["runs"], strict=True):
+        samples, feet = positions(found["samples"]), positions(found["feet"])
+        np.testing.assert_allclose(samples, run["samples"].reshape(-1, 2), rtol=0, atol=half)
+        np.testing.assert_allclose(feet, run["arrows"][..., :2].reshape(-1, 2), rtol=0, atol=half)
+        field = np.array(found["field"]) / 255
+        np.testing.assert_allclose(field, run["field"].ravel(), rtol=0, atol=0.51 / 255)
+    assert ran["milliseconds"] < 100
+
+
+@needs_node
+def test_arrows_of_both_runs_have_one_scale(tmp_path: Path) -> None:
+    weak = {**RUNS[1], "arrows": RUNS[1]["arrows"] * (1, 1, 0.5, 0.5)}
+    ran = run_in_node(make(runs=[RUNS[0], weak]), tmp_path)
+    found = [np.array(run["lengths"]).reshape(-1, 2) for run in ran["runs"]]
+    given = [run["arrows"][..., 2:].reshape(-1, 2) for run in (RUNS[0], weak)]
+    longest = max(np.hypot(*f.T).max() for f in found)
+    assert longest == pytest.approx(0.12, abs=1e-4), "of the extent's width"
+    for f, g in zip(found, given, strict=True):
+        size = np.hypot(*f.T)
+        whole = size < 0.119  # the others are cut
+        assert 0.8 < whole.mean() <= 1
+        scale = size[whole] / np.hypot(*g[whole].T)
+        assert np.median(scale) == pytest.approx(
+            0.12 / np.quantile(np.hypot(*np.vstack(given).T), 0.95), rel=0.01
+        )
+        turn = np.arctan2(*f.T) - np.arctan2(*g.T)
+        assert np.median(np.abs(turn)) < 1e-3 and np.quantile(np.cos(turn), 0.01) > 0.999
+
+
+@needs_node
+def test_what_lies_outside_is_not_drawn_at_the_edge(tmp_path: Path) -> None:
+    run = make_run("one", 2, arrows=False, samples=3)
+    run["samples"][:, 1] = (9.0, 0.0)
+    run["samples"][:, 2] = (LOW, HIGH)  # just inside
+    samples = positions(run_in_node(make(runs=[run]), tmp_path)["runs"][0]["samples"]).reshape(T, 3, 2)
+    assert np.isnan(samples[:, 1]).all() and np.isfinite(samples[:, [0, 2]]).all()
+    np.testing.assert_allclose(samples[:, 2], np.tile((LOW, HIGH), (T, 1)))
+
+
+def test_coverage_counts_clusters_with_samples_near() -> None:
+    run = make_run("one", 2, samples=80)
+    run["samples"][0] = 0  # nobody is near a centre
+    run["samples"][1] = np.repeat(CENTRES, 10, axis=0)
+    run["samples"][2] = np.repeat(CENTRES[:5], 16, axis=0)
+    run["samples"][3] = np.repeat(CENTRES, 10, axis=0) * 1.25  # half a unit away from each
+    run["samples"][4] = 100 * CENTRES[0]  # outside of what is shown
+    player = make(runs=[run])
+    assert player.coverage[0][:5] == [0, 8, 5, 0, 0] and player.clusters == 8
+    assert make(runs=[run], near=0.6).coverage[0][:5] == [0, 8, 5, 8, 0]
+
+
+def test_coverage_of_both_runs(player: RunPlayer) -> None:
+    stuck, spread = player.coverage
+    assert len(stuck) == len(spread) == T
+    assert (stuck[0], spread[0], stuck[-1], spread[-1]) == (0, 0, 1, 8)
+
+
+def test_starts_in_the_middle(player: RunPlayer) -> None:
+    """A page's reader can then go to both sides, and either changes the picture."""
+    assert player.frame == T // 2
+    short = [{**run, **{k: run[k][:2] for k in ("samples", "field", "arrows")}} for run in RUNS]
+    assert make(runs=short, steps=[0, 5]).frame == 1
+
+
+def test_size_in_the_page(player: RunPlayer) -> None:
+    assert len(player.data) == 500 * 4 + 2 * T * (N * 4 + K * 8 + G * G)
+    assert 4 * -(-len(player.data) // 3) + len(player._esm) + len(player._css) <= 300_000
+
+
+def test_one_run_without_arrows_and_tensors() -> None:
+    run = {key: torch.as_tensor(of) if key != "title" else of for key, of in RUNS[0].items()}
+    run["arrows"] = None
+    player = make(torch.as_tensor(REAL[:7]), [run], centres=torch.as_tensor(CENTRES))
+    assert player.sizes == [[N, G, 0]] and player.points == 7
+    assert len(player.data) == 7 * 4 + T * (N * 4 + G * G)
+
+
+def test_real_points_are_a_fixed_choice(player: RunPlayer) -> None:
+    assert make().data == player.data
+
+
+def test_module_needs_nothing_else(player: RunPlayer) -> None:
+    """No other file, no network, no kernel: the book runs the text alone, also from a disk."""
+    assert all(isinstance(vars(RunPlayer)[name], str) for name in ("_esm", "_css")), "text, not a path"
+    assert "export default" in player._esm
+    code = re.sub(r"^\s*//.*$", "", player._esm, flags=re.M)
+    for word in ("import", "require", "http", "fetch", "model.send", "msg:custom"):
+        assert not re.search(rf"\b{word}\b", code), f"the module says {word!r}"
+    assert "@import" not in player._css and "url(" not in player._css
+
+
+def test_state_refers_to_no_other_model(player: RunPlayer) -> None:
+    state = player.get_state()
+    assert "IPY_MODEL_" not in repr({key: value for key, value in state.items() if key != "data"})
+    wanted = {"frame", "titles", "steps", "extent", "points", "sizes", "data", "coverage", "clusters"}
+    assert wanted | {"_esm", "_css"} <= set(state), "a trait that the page needs is not synced"
+    assert "application/vnd.jupyter.widget-view+json" in player._repr_mimebundle_()[0]
+
+
+def test_repr_is_short(player: RunPlayer) -> None:
+    assert repr(player) == "RunPlayer('Without a penalty' and 'With the penalty R1', 60 frames)"
+
+
+def but(**other: Any) -> list[dict[str, Any]]:
+    return [{**RUNS[0], **other}]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"real": REAL[:, :1]}, r"real has shape \(2000, 1\)"),
+        ({"real": REAL * np.inf}, "finite"),
+        ({"runs": []}, "runs has 0 entries"),
+        ({"runs": [*RUNS, *RUNS]}, "runs has 4 entries"),
+        ({"runs": [{"title": "x", "samples": RUNS[0]["samples"]}]}, r"runs\[0\] has no 'field'"),
+        ({"runs": but(samples=RUNS[0]["samples"][1:])}, r"\['samples'\] has shape \(59, 200, 2\)"),
+        ({"runs": but(field=RUNS[0]["field"][:, 1:])}, r"\['field'\] has shape \(60, 23, 24\)"),
+        ({"runs": but(field=RUNS[0]["field"] + 1)}, r"in \[0, 1\]"),
+        ({"runs": but(arrows=RUNS[0]["arrows"][..., :3])}, r"\['arrows'\] has shape \(60, 30, 3\)"),
+        ({"extent": (1, 1)}, "extent is"),
+        ({"steps": [3]}, "steps has 1 numbers"),
+        ({"steps": STEPS[::-1]}, "increasing"),
+        ({"centres": CENTRES[:1]}, "centres has one row"),
+        ({"centres": CENTRES[0]}, r"centres has shape \(2,\)"),
+        ({"near": 0}, "near is 0"),
+    ],
+)
+def test_errors_are_one_sentence(wrong: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as error:
+        make(**wrong)
+    text = str(error.value)
+    assert text.endswith(".") and "\n" not in text and text.count(". ") == 0
