@@ -272,7 +272,7 @@ def test_parzen_does_not_underflow() -> None:
     peak = parzen_log_likelihood(samples, samples, 0.2)
     assert peak.tolist() == pytest.approx(
         [541.3] * 3, abs=0.1
-    )  # the density term of facts about MNIST scores
+    )  # what the peak of the density alone adds on MNIST
 
 
 @pytest.mark.equation("2.25")
