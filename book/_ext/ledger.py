@@ -214,7 +214,9 @@ def problems(ledger: Ledger, in_preparation: Collection[str] = IN_PREPARATION) -
     chapters = {tag.split(".")[0] for tag in tags}
     claimed = {claim.tag for claim in ledger.claims if claim.runs}
     for chapter in sorted(chapters & set(in_preparation)):
-        found.append(f"Chapter {chapter} has equations: strike it out of IN_PREPARATION in book/_ext/ledger.py.")
+        found.append(
+            f"Chapter {chapter} has equations: strike it out of IN_PREPARATION in book/_ext/ledger.py."
+        )
     for tag in sorted({tag for tag in tags if tags.count(tag) > 1}):
         found.append(f"Equation ({tag}) is numbered twice.")
     for equation in ledger.equations:

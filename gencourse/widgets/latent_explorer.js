@@ -120,7 +120,7 @@ function render({ model, el }) {
     for (const { at, label } of ticks(bLow, bHigh)) on.fillText(label, left - 7, toY(at));
     on.font = `italic 14px ${font}`;
     on.fillText("z₁", right, bottom + 28);
-    on.fillText("z₂", left - 18, top + 4);
+    on.fillText("z₂", left + 24, top + 8);
 
     on.globalAlpha = 0.12; // a grid that is felt rather than seen, and thin axes
     on.beginPath();

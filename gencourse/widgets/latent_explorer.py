@@ -16,6 +16,7 @@ from gencourse.widgets.text import module, style
 
 __all__ = ["LatentExplorer"]
 
+
 class LatentExplorer(anywidget.AnyWidget):
     """Move z through the plane of codes and see Dec(z), computed in the browser without a kernel.
 

@@ -43,7 +43,9 @@ def test_no_formula_has_changed_unseen() -> None:
 def test_a_wrong_sign_in_a_formula_is_seen(tmp_path: Path) -> None:
     approved = ledger.formulas(project(tmp_path, PROSE))
     assert ledger.changed(project(tmp_path, PROSE.replace("L = 1", "L  =\n1")), approved) == []
-    assert "Equation (1.1)" in ledger.changed(project(tmp_path, PROSE.replace("L = 1", "L = -1")), approved)[0]
+    assert (
+        "Equation (1.1)" in ledger.changed(project(tmp_path, PROSE.replace("L = 1", "L = -1")), approved)[0]
+    )
     assert len(ledger.changed(project(tmp_path, "no equation"), approved)) == 1
 
 
@@ -55,7 +57,9 @@ def test_a_good_project_has_no_problem(tmp_path: Path) -> None:
 
 
 def test_a_chapter_in_preparation_is_for_code_and_tests_only(tmp_path: Path) -> None:
-    found = project(tmp_path, PROSE, test=TEST + TEST.replace("1.1", "9.1"), code=CODE + CODE.replace("1.1", "9.2"))
+    found = project(
+        tmp_path, PROSE, test=TEST + TEST.replace("1.1", "9.1"), code=CODE + CODE.replace("1.1", "9.2")
+    )
     assert len(ledger.problems(found)) == 2
     assert ledger.problems(found, in_preparation={"9"}) == []
     assert "strike it out" in ledger.problems(found, in_preparation={"1", "9"})[0]
