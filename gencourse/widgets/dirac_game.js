@@ -53,22 +53,15 @@ export function modulus(h, gamma, mode, loss) {
 
 // What |λ| says in words.
 export function verdict(h, gamma, mode, loss) {
-  const [trace, det] = linear(h, gamma, mode, loss), size = modulus(h, gamma, mode, loss);
+  const size = modulus(h, gamma, mode, loss), pull = h * slope(0, loss);
   if (size > 1 + 1e-12) return "spirals out";
   if (size > 1 - 1e-12) return "orbits";
-  return trace * trace < 4 * det ? "spirals in" : "comes in without turning";
+  // The discriminant trace² − 4 det in factors, so that rounding cannot change its sign at critical damping.
+  const brake = h * gamma + (mode === "alternating" ? pull * pull : 0);
+  return (brake - 2 * pull) * (brake + 2 * pull) < 0 ? "spirals in" : "comes in without turning";
 }
 
 // ---- the page around it --------------------------------------------------------------------------------
-
-// Book: data-theme. JupyterLab: data-jp-theme-light. Elsewhere a page is dark when its text is light.
-function isDark(ink) {
-  const theme = document.documentElement.dataset.theme, lab = document.body.dataset.jpThemeLight;
-  if (theme) return theme === "dark";
-  if (lab) return lab === "false";
-  const [red, green, blue] = ink.match(/[\d.]+/g).map(Number);
-  return 0.3 * red + 0.6 * green + 0.1 * blue > 128;
-}
 
 // A number a reader can take in: three digits, and powers of ten where it is very large or small.
 function short(value) {

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import anywidget
 import traitlets as t
 
-__all__ = ["DiracGame"]
+from gencourse.widgets.text import module, style
 
-_HERE = Path(__file__).parent
+__all__ = ["DiracGame"]
 
 
 class DiracGame(anywidget.AnyWidget):
@@ -20,8 +18,8 @@ class DiracGame(anywidget.AnyWidget):
     """
 
     # Text, not a path: it is then saved with the notebook, and the book needs no other file.
-    _esm = (_HERE / "dirac_game.js").read_text(encoding="utf-8")
-    _css = (_HERE / "dirac_game.css").read_text(encoding="utf-8")
+    _esm = module("dirac_game")
+    _css = style("dirac_game")
 
     # Every ipywidget refers to a second model, its layout; a page without a kernel has only this one.
     layout = None

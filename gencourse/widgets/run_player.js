@@ -7,11 +7,6 @@
 
 const TOP = 65534; // of a number sent as two bytes; 65535 says: outside what is shown
 
-// Bytes arrive as a DataView in a page and may be a typed array elsewhere.
-function view(bytes) {
-  return ArrayBuffer.isView(bytes) ? new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new DataView(bytes);
-}
-
 // Real points (x, y, ...), and of each run its samples (x, y, ...), arrows' feet (x, y, ...) and lengths (dx,
 // dy, ...), frame after frame, in the figure's own measure: 0 is the lowest coordinate shown, 1 the highest.
 // What lies outside is NaN. The field stays in bytes, row after row from below: 255 is "real".
@@ -41,15 +36,6 @@ export function unpack(bytes, points, sizes, frames) {
 }
 
 // ---- the page around it --------------------------------------------------------------------------------
-
-// Book: data-theme. JupyterLab: data-jp-theme-light. Elsewhere a page is dark when its text is light.
-function isDark(ink) {
-  const theme = document.documentElement.dataset.theme, lab = document.body.dataset.jpThemeLight;
-  if (theme) return theme === "dark";
-  if (lab) return lab === "false";
-  const [red, green, blue] = ink.match(/[\d.]+/g).map(Number);
-  return 0.3 * red + 0.6 * green + 0.1 * blue > 128;
-}
 
 // 12000 as "12 000", with a space that does not break.
 function grouped(whole) {

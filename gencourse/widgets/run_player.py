@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -14,10 +13,10 @@ import torch
 import traitlets as t
 
 from gencourse.evaluation import mode_coverage
+from gencourse.widgets.text import module, style
 
 __all__ = ["RunPlayer"]
 
-_HERE = Path(__file__).parent
 _TOP = 65534  # of a number sent as uint16; 65535 says: outside what is shown
 _REAL = 500  # real points that are sent at most
 
@@ -29,8 +28,8 @@ class RunPlayer(anywidget.AnyWidget):
     """
 
     # Text, not a path: it is then saved with the notebook, and the book needs no other file.
-    _esm = (_HERE / "run_player.js").read_text(encoding="utf-8")
-    _css = (_HERE / "run_player.css").read_text(encoding="utf-8")
+    _esm = module("run_player")
+    _css = style("run_player")
 
     # Every ipywidget refers to a second model, its layout; a page without a kernel has only this one.
     layout = None
