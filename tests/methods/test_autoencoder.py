@@ -179,3 +179,7 @@ def test_sparsity_adds_the_l1_penalty_of_the_code() -> None:
 def test_wrong_options_are_named(wrong: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Autoencoder(**wrong)
+
+
+def test_the_parameters_that_the_errata_quote() -> None:
+    assert sum(p.numel() for p in Autoencoder("conv", 32).parameters()) == 118_913
