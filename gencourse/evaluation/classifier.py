@@ -66,7 +66,7 @@ def digit_classifier() -> DigitClassifier:
     """
     model = DigitClassifier()
     with safe_open(CLASSIFIER_WEIGHTS, framework="pt") as file:
-        model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
     return model.requires_grad_(False).eval()
 
 

@@ -124,25 +124,17 @@ function render({ model, el }) {
   const toX = (theta) => MARGIN.left + ((theta / REACH + 1) / 2) * (size - MARGIN.left - MARGIN.right);
   const toY = (psi) => size - MARGIN.bottom - ((psi / REACH + 1) / 2) * (size - MARGIN.top - MARGIN.bottom);
 
-  // A clean canvas at the screen's own resolution, measured in CSS pixels.
-  function begin(canvas) {
-    const ratio = window.devicePixelRatio || 1;
-    const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
-    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-    const pen = canvas.getContext("2d");
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    pen.scale(ratio, ratio);
-    pen.globalAlpha = 1;
+  // A clean canvas to draw and write on in the page's ink.
+  function inked(canvas) {
+    const pen = begin(canvas);
     pen.fillStyle = pen.strokeStyle = ink;
     pen.lineWidth = 1;
-    pen.lineJoin = pen.lineCap = "round";
     pen.textBaseline = "middle";
     return pen;
   }
 
   function drawPlane(path, gamma, loss) {
-    const pen = begin(pad);
+    const pen = inked(pad);
     const [left, right, top, bottom] = [MARGIN.left, size - MARGIN.right, MARGIN.top, size - MARGIN.bottom];
     pen.font = `12px ${font}`;
     pen.globalAlpha = 0.8;
@@ -220,7 +212,7 @@ function render({ model, el }) {
   }
 
   function drawCurve(radii) {
-    const pen = begin(image), width = image.clientWidth, height = image.clientHeight;
+    const pen = inked(image), width = image.clientWidth, height = image.clientHeight;
     const [left, right, top, bottom] = [AROUND.left, width - AROUND.right, AROUND.top, height - AROUND.bottom];
     const logs = radii.map((r) => (r > 0 ? Math.log10(r) : -Infinity));
     const reach = (sign) => {
@@ -330,21 +322,13 @@ function render({ model, el }) {
   }
   button.addEventListener("click", () => Object.entries(HOME).forEach(([name, value]) => set(name, value)));
 
-  const themes = new MutationObserver(draw);
-  for (const where of [document.documentElement, document.body]) {
-    themes.observe(where, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
-  }
-  const resizes = new ResizeObserver(draw);
-  resizes.observe(root);
-  window.addEventListener("resize", draw); // zooming changes the ratio of pixels, not the figure's size
+  const unwatch = watch([root], draw);
   const changes = Object.keys(HOME).map((name) => `change:${name}`);
   changes.forEach((change) => model.on(change, draw));
   draw();
 
   return () => { // the view is closed
-    themes.disconnect();
-    resizes.disconnect();
-    window.removeEventListener("resize", draw);
+    unwatch();
     changes.forEach((change) => model.off(change, draw));
   };
 }

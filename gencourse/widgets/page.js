@@ -37,63 +37,33 @@ function look(root) {
   return { ink, font, dark, paper: dark ? "#000" : "#fff", shade: dark ? lighter : (colour) => colour };
 }
 
-// A pen for an empty canvas as sharp as the screen, in CSS pixels; none while the figure is folded away.
-function clear(canvas) {
-  const width = canvas.clientWidth, height = canvas.clientHeight, ratio = window.devicePixelRatio || 1;
-  if (!width) return null;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
+// A pen for an empty canvas at the screen's own resolution, measured in CSS pixels.
+function begin(canvas) {
+  const ratio = window.devicePixelRatio || 1;
+  const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
   const pen = canvas.getContext("2d");
+  pen.setTransform(1, 0, 0, 1, 0, 0);
+  pen.clearRect(0, 0, width, height);
   pen.scale(ratio, ratio);
-  return { pen, width, height };
+  pen.globalAlpha = 1;
+  pen.lineCap = pen.lineJoin = "round";
+  return pen;
 }
 
-// Calls `draw` when the theme, the room for a canvas or the screen's resolution changes. Returns how to end it.
-function watch(canvases, draw) {
+// Calls `draw` when the theme, the room for an element or the screen's resolution changes. Returns how to end it.
+function watch(elements, draw) {
   const themes = new MutationObserver(draw), resizes = new ResizeObserver(draw);
   for (const where of [document.documentElement, document.body]) {
     themes.observe(where, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
   }
-  canvases.forEach((canvas) => resizes.observe(canvas));
+  elements.forEach((element) => resizes.observe(element));
   window.addEventListener("resize", draw); // zooming changes the ratio of pixels, not a canvas's size
   return () => {
     themes.disconnect();
     resizes.disconnect();
     window.removeEventListener("resize", draw);
   };
-}
-
-// Makes a button play and pause. `advance(n)` goes n steps on and says whether there are more, `speed` is steps a
-// second. Readers who asked for less motion get stills instead, one a second, ten from start to end. While it plays,
-// `output` is not read aloud.
-function player(button, output, speed, steps, advance) {
-  let request = 0, before = 0, due = 0;
-  const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-  function tick(now) {
-    const least = still.matches ? Math.ceil(steps / 10) : 1;
-    due += (Math.min(now - before, 100) / 1000) * (still.matches ? least : speed);
-    before = now;
-    request = requestAnimationFrame(tick);
-    const whole = Math.floor(due);
-    if (whole < least) return;
-    due -= whole;
-    if (!advance(whole)) stop();
-  }
-  function stop() {
-    cancelAnimationFrame(request);
-    request = 0;
-    button.textContent = "Play";
-    output.setAttribute("aria-live", "polite");
-  }
-  function start() {
-    before = performance.now();
-    due = 0;
-    button.textContent = "Pause";
-    output.setAttribute("aria-live", "off");
-    request = requestAnimationFrame(tick);
-  }
-  const playing = () => request !== 0;
-  return { start, stop, playing };
 }
 
 // Four to eight round numbers from low to high.

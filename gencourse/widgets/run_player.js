@@ -116,20 +116,6 @@ function render({ model, el }) {
   const heat = document.createElement("canvas"); // the field, one pixel a cell
   let colours = LIGHT, ink = "", font = "", dark = false;
 
-  // A clean canvas at the screen's own resolution, measured in CSS pixels.
-  function begin(canvas) {
-    const ratio = window.devicePixelRatio || 1;
-    const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
-    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-    const pen = canvas.getContext("2d");
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    pen.scale(ratio, ratio);
-    pen.globalAlpha = 1;
-    pen.lineCap = pen.lineJoin = "round";
-    return pen;
-  }
-
   function drawField(pen, r, frame, width) {
     const side = sizes[r][1], first = frame * side * side;
     heat.width = heat.height = side;
@@ -326,21 +312,13 @@ function render({ model, el }) {
   });
 
   const redraw = () => { ink = ""; draw(); };
-  const themes = new MutationObserver(redraw);
-  for (const where of [document.documentElement, document.body]) {
-    themes.observe(where, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
-  }
-  const resizes = new ResizeObserver(draw);
-  resizes.observe(root);
-  window.addEventListener("resize", draw); // zooming changes the ratio of pixels, not the figure's size
+  const unwatch = watch([root], redraw);
   model.on("change:frame", draw);
   draw();
 
   return () => { // the view is closed
     pause();
-    themes.disconnect();
-    resizes.disconnect();
-    window.removeEventListener("resize", draw);
+    unwatch();
     model.off("change:frame", draw);
   };
 }
