@@ -7,6 +7,7 @@ from gencourse.evaluation.classifier import (
     DigitClassifier,
     classifier_facts,
     digit_classifier,
+    score_digits,
 )
 from gencourse.evaluation.features import features_of, kmeans_purity, linear_probe, two_sample_accuracy
 from gencourse.evaluation.pictures import errors_of, psnr, reconstruction_error, ssim
@@ -45,6 +46,7 @@ __all__ = [
     "precision_recall",
     "psnr",
     "reconstruction_error",
+    "score_digits",
     "ssim",
     "threshold_at",
     "two_sample_accuracy",

@@ -11,7 +11,14 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-__all__ = ["CLASSIFIER_WEIGHTS", "DigitClassifier", "classifier_facts", "digit_classifier"]
+from gencourse.evaluation.samples import (
+    class_entropy,
+    frechet_from_features,
+    mode_coverage,
+    precision_recall,
+)
+
+__all__ = ["CLASSIFIER_WEIGHTS", "DigitClassifier", "classifier_facts", "digit_classifier", "score_digits"]
 
 CLASSIFIER_WEIGHTS = Path(__file__).resolve().parent.parent / "checkpoints" / "digit_classifier.safetensors"
 """Where the trained weights lie. `python -m gencourse.studies.classifier` makes them again."""
@@ -74,3 +81,33 @@ def classifier_facts() -> dict[str, Any]:
     """Where the weights come from: command, seed, seconds, versions, the data's checksum, test accuracy."""
     with safe_open(CLASSIFIER_WEIGHTS, framework="pt") as file:
         return json.loads(file.metadata()["facts"])
+
+
+@torch.no_grad()
+def score_digits(samples: Tensor, real: Tensor, nearest: int = 2000) -> dict[str, float]:
+    """How good are these digits, as a set? All numbers come from `digit_classifier`.
+
+    Use as many samples as real pictures, and the same number whenever two results are compared.
+
+    Args:
+        samples: pictures (N, 1, 28, 28) in [0, 1].
+        real: pictures (M, 1, 28, 28), held out from whatever made the samples.
+        nearest: precision and recall look at so many pictures of each set, since they compare all pairs.
+
+    Returns:
+        "distance", eq. (2.21); "precision" and "recall", eq. (2.23); "modes" and "entropy" (nats), eq. (2.24).
+    """
+    judge = digit_classifier()
+    features = [
+        torch.cat([judge.features(part) for part in pictures.cpu().split(1000)])
+        for pictures in (samples, real)
+    ]
+    labels = judge.head(features[0]).argmax(1)
+    precision, recall = precision_recall(features[1][:nearest], features[0][:nearest])
+    return {
+        "distance": frechet_from_features(*features),
+        "precision": precision,
+        "recall": recall,
+        "modes": mode_coverage(labels),
+        "entropy": class_entropy(labels),
+    }

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch
-from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Polygon
+from matplotlib.patches import FancyArrowPatch, Polygon
 from torch import Tensor
 
 from gencourse.figures.pictures import scatter_codes
-from gencourse.figures.style import style
+from gencourse.figures.style import box, style
 
 __all__ = [
     "autoencoder_idea",
@@ -31,13 +30,13 @@ def autoencoder_idea() -> None:
         axis.set(xlim=(0, 17), ylim=(-1, 3.7), aspect="equal")
         axis.set_axis_off()
         blue, amber, grey, red = "#4477aa", "#e0a526", "#666666", "#c0392b"
-        _box(axis, 0.1, 0.9, 3.2, 2.2, grey, "picture $x$\n784 numbers")
+        box(axis, 0.1, 0.9, 3.2, 2.2, grey, "picture $x$\n784 numbers")
         axis.add_patch(Polygon([(4.2, 0.6), (4.2, 3.4), (6.6, 2.6), (6.6, 1.4)], color=blue, lw=0))
         axis.text(5.35, 2, "encoder\n$E$", ha="center", va="center", color="white")
-        _box(axis, 7.5, 1.3, 2.0, 1.4, amber, "code $z$\n32")
+        box(axis, 7.5, 1.3, 2.0, 1.4, amber, "code $z$\n32")
         axis.add_patch(Polygon([(10.4, 1.4), (10.4, 2.6), (12.8, 3.4), (12.8, 0.6)], color=blue, lw=0))
         axis.text(11.65, 2, "decoder\n$\\mathrm{Dec}$", ha="center", va="center", color="white")
-        _box(axis, 13.7, 0.9, 3.2, 2.2, grey, "reconstruction $\\hat{x}$\n784 numbers")
+        box(axis, 13.7, 0.9, 3.2, 2.2, grey, "reconstruction $\\hat{x}$\n784 numbers")
         for start, end in ((3.35, 4.2), (6.6, 7.45), (9.55, 10.4), (12.8, 13.65)):
             axis.add_patch(
                 FancyArrowPatch((start, 2), (end, 2), arrowstyle="-|>", mutation_scale=12, color=grey)
@@ -53,13 +52,6 @@ def autoencoder_idea() -> None:
         axis.add_patch(both_ways)
         axis.text(8.5, -0.25, "one loss: how far is $\\hat{x}$ from $x$?", ha="center", va="top", color=red)
         plt.show()
-
-
-def _box(axis: Axes, x: float, y: float, w: float, h: float, colour: str, text: str) -> None:
-    axis.add_patch(
-        FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0.02,rounding_size=0.15", fc="white", ec=colour)
-    )
-    axis.text(x + w / 2, y + h / 2, text, ha="center", va="center")
 
 
 def cross_entropy_floor() -> None:

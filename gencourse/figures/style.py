@@ -9,9 +9,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
-__all__ = ["DIGIT_COLOURS", "draw_pictures", "style", "tile"]
+__all__ = ["DIGIT_COLOURS", "box", "draw_pictures", "style", "tile"]
 
 # Ten colours that stay apart for colour-blind readers and on light and dark pages.
 DIGIT_COLOURS = (
@@ -77,3 +78,20 @@ def rows_of_pictures(rows: Sequence[tuple[str, Tensor]], width: float = 7.5) -> 
             axis.text(-0.01, 0.5, name, transform=axis.transAxes, ha="right", va="center")
         figure.subplots_adjust(hspace=0.04, left=0.17, right=1, top=1, bottom=0)
         plt.show()
+
+
+def box(
+    axis: Axes, x: float, y: float, w: float, h: float, colour: str, text: str, filled: bool = False
+) -> None:
+    """A rounded box with text, for drawings: a network when filled, data when not."""
+    axis.add_patch(
+        FancyBboxPatch(
+            (x, y),
+            w,
+            h,
+            boxstyle="round,pad=0.02,rounding_size=0.15",
+            fc=colour if filled else "white",
+            ec=colour,
+        )
+    )
+    axis.text(x + w / 2, y + h / 2, text, ha="center", va="center", color="white" if filled else "black")

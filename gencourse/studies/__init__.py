@@ -2,7 +2,18 @@
 
 from gencourse.studies.autoencoder import RATE_DISTORTION
 from gencourse.studies.engine import RESULTS, Study, read, reproduce
+from gencourse.studies.gan import AUGMENTATION, SIX_LOSSES, AgreeingGAN
 
-STUDIES = {study.name: study for study in (RATE_DISTORTION,)}
+STUDIES = {study.name: study for study in (RATE_DISTORTION, SIX_LOSSES, AUGMENTATION)}
 
-__all__ = ["RATE_DISTORTION", "RESULTS", "STUDIES", "Study", "read", "reproduce"]
+__all__ = [
+    "AUGMENTATION",
+    "RATE_DISTORTION",
+    "RESULTS",
+    "SIX_LOSSES",
+    "STUDIES",
+    "AgreeingGAN",
+    "Study",
+    "read",
+    "reproduce",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -15,26 +15,46 @@ from gencourse.data import ImageDataset, load
 from gencourse.evaluation import CLASSIFIER_WEIGHTS, DigitClassifier
 from gencourse.training import Method, Mover, fit, save_weights, seeded
 
-__all__ = ["accuracy", "train_classifier"]
+__all__ = ["Recogniser", "accuracy", "train_classifier"]
 
 
-class _Training(Method):
-    """Cross-entropy on digits that are shifted by up to two pixels."""
+class Recogniser(Method):
+    """Cross-entropy of a digit classifier on shifted pictures, on generated ones, or on both.
+
+    Args:
+        seed: of the weights.
+        shift: whether pictures are moved at random by up to two pixels.
+        draw: given labels (B,), makes a picture for each, (B, 1, 28, 28).
+        share: how much of each mini-batch is drawn instead of real.
+    """
 
     shape = (1, 28, 28)
 
-    def __init__(self, seed: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        shift: bool = True,
+        draw: Callable[[Tensor], Tensor] | None = None,
+        share: float = 0.0,
+    ) -> None:
         super().__init__()
         with seeded(seed):
             self.classifier = DigitClassifier()
+        self.shift, self.draw, self.share = shift, draw, share
 
     def players(self) -> dict[str, Iterable[nn.Parameter]]:
+        """One player: the classifier."""
         return {"classifier": self.parameters()}
 
     def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, float]:
+        """One mini-batch of cross-entropy in nats."""
         if y is None:
             raise ValueError("y is None: give the digit of each picture.")
-        loss = F.cross_entropy(self.classifier(_shifted(x)), y)
+        if self.draw is not None:
+            made = round(self.share * len(x))
+            x = torch.cat([self.draw(y[:made]), x[made:]])
+        loss = F.cross_entropy(self.classifier(_shifted(x) if self.shift else x), y)
         return {"classifier": update("classifier", loss)}
 
 
@@ -59,7 +79,7 @@ def train_classifier(
         Accuracy on the test set of the weights' moving average, which is what is saved.
     """
     train, test = load("mnist").take(images), load("mnist", split="test").take(tested)
-    method = _Training(seed)
+    method = Recogniser(seed)
     history = fit(
         method,
         train,

@@ -13,7 +13,7 @@ __all__ = ["NonFiniteLossError", "Update", "adam"]
 
 
 class NonFiniteLossError(ArithmeticError):
-    """A loss became NaN or infinite, so training stopped before it could spoil the weights."""
+    """A loss or its gradient became NaN or infinite: training stopped before it could spoil the weights."""
 
 
 def adam(parameters: Iterable[nn.Parameter], lr: float, betas: tuple[float, float]) -> Optimizer:
@@ -61,7 +61,7 @@ class Update:
         Raises:
             ValueError: there is no such player, the loss is not one number, or it does not depend on this
                 player.
-            NonFiniteLossError: the loss is NaN or infinite; nothing has moved.
+            NonFiniteLossError: the loss or its gradient is NaN or infinite; nothing has moved.
         """
         if player not in self.players:
             raise ValueError(f"player is {player!r}: this method's players are {', '.join(self.players)}.")
@@ -83,13 +83,22 @@ class Update:
         # autocast must not be on in the backward pass: each operation reuses its forward type
         with torch.autocast(loss.device.type, enabled=False):
             loss.backward(inputs=parameters)
-        if all(p.grad is None for p in parameters):
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if not gradients:
             raise ValueError(
                 f"loss of {player!r} does not depend on the parameters of {player!r}: look for a detach() too "
                 "many, or for the name of another player."
             )
         if self.clip is not None:
-            nn.utils.clip_grad_norm_(parameters, self.clip)
+            size = nn.utils.clip_grad_norm_(parameters, self.clip)
+        else:
+            size = torch.stack([g.norm() for g in gradients]).norm()
+        # sqrt at 0 has a finite value and an infinite slope, so the loss alone does not show it
+        if not math.isfinite(size.item()):
+            raise NonFiniteLossError(
+                f"The loss of {player!r} is {value:.4g} at its step {self.steps[player] + 1}, but its gradient "
+                "is not finite. Nothing was moved. Look for sqrt or a norm at 0, or lower the learning rate."
+            )
         optimizer.step()
         self.steps[player] += 1
         return value

@@ -2,6 +2,6 @@
 
 from gencourse.widgets.dirac_game import DiracGame
 from gencourse.widgets.latent_explorer import LatentExplorer
-from gencourse.widgets.run_player import RunPlayer
+from gencourse.widgets.run_player import RunPlayer, record_run
 
-__all__ = ["DiracGame", "LatentExplorer", "RunPlayer"]
+__all__ = ["DiracGame", "LatentExplorer", "RunPlayer", "record_run"]

@@ -12,10 +12,13 @@ import numpy as np
 import torch
 import traitlets as t
 
+from gencourse.data import PointDataset
 from gencourse.evaluation import mode_coverage
+from gencourse.methods import GAN
+from gencourse.training import Update, adam, seeded
 from gencourse.widgets.text import module, style
 
-__all__ = ["RunPlayer"]
+__all__ = ["RunPlayer", "record_run"]
 
 _TOP = 65534  # of a number sent as uint16; 65535 says: outside what is shown
 _REAL = 500  # real points that are sent at most
@@ -109,6 +112,63 @@ class RunPlayer(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         return f"RunPlayer({' and '.join(map(repr, self.titles))}, {len(self.steps)} frames)"
+
+
+def record_run(
+    title: str,
+    gan: GAN,
+    data: PointDataset,
+    *,
+    steps: Sequence[int],
+    extent: tuple[float, float] = (-3.0, 3.0),
+    samples: int = 250,
+    arrows: int = 30,
+    side: int = 28,
+    batch_size: int = 128,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Train a GAN on points of the plane and write down what `RunPlayer.from_frames` shows.
+
+    Args:
+        title: of the run.
+        gan: with networks for points, shape (2,); trained in place.
+        data: what it learns from.
+        steps: after which steps a frame is taken, increasing; 0 is before the first one.
+        extent: lowest and highest coordinate of the discriminator's field, in both directions.
+        samples: how many points are drawn for a frame, always from the same noise.
+        arrows: how many of them get an arrow: −∇ of the generator's loss, where this sample is pulled to.
+        side: cells of the field in each direction.
+        batch_size: points in a mini-batch.
+        seed: of the mini-batches and of the method's noise.
+
+    Returns:
+        "title", "samples" (T, N, 2), "field" (T, side, side) with σ(D), and "arrows" (T, K, 4).
+    """
+    players = {name: list(own) for name, own in gan.players().items()}
+    update = Update(players, {n: adam(own, gan.learning_rate, gan.betas) for n, own in players.items()})
+    axis = torch.linspace(*extent, side)
+    grid = torch.cartesian_prod(axis, axis).flip(1)  # row i is the i-th height, column j the j-th position
+    z = gan.noise(samples, torch.Generator().manual_seed(seed))
+    taken: dict[str, list[torch.Tensor]] = {"samples": [], "field": [], "arrows": []}
+
+    def take() -> None:
+        with torch.no_grad():
+            points = gan.generate(z)
+            taken["field"].append(torch.sigmoid(gan.score(grid)).view(side, side))
+        pulled = points[:arrows].clone().requires_grad_()
+        # one real point for each: only the relativistic loss looks at it
+        loss = gan.generator_loss(pulled, data.points[:arrows]) * arrows
+        (pull,) = torch.autograd.grad(loss, pulled)
+        taken["samples"].append(points)
+        taken["arrows"].append(torch.cat([points[:arrows], -pull], dim=1))
+
+    with seeded(seed):
+        for step in range(max(steps) + 1):
+            if step in steps:
+                take()
+            rows = torch.randint(len(data), (batch_size,))
+            gan.step(data.points[rows], update)
+    return {"title": title, **{name: torch.stack(frames) for name, frames in taken.items()}}
 
 
 def _array(name: str, values: Any, shape: tuple[int | None, ...]) -> np.ndarray:
