@@ -27,25 +27,43 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
-from torchvision.transforms import ToTensor
+from torchvision.transforms import Compose, Pad, ToTensor
 
 from gencourse.data import ImageDataset, load
-from gencourse.methods import Autoencoder
+from gencourse.methods import GAN, Autoencoder
+from gencourse.networks import UpsampleConv2d
 from gencourse.training import Method, Update, adam, choose_device, fit
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained: a method, and the side of the square pictures it takes (MNIST with a black rim)."""
+
+    make: Callable[[], Method]
+    side: int = 28
+
+
 # A new chapter adds its method here; all three ways of training it follow from its `players` and `step`.
-METHODS: dict[str, Callable[[], Method]] = {
-    "autoencoder, dense": lambda: Autoencoder("dense", code_size=16, hidden=(512,)),
-    "autoencoder, conv": lambda: Autoencoder("conv", code_size=32),
+METHODS: dict[str, Case] = {
+    "autoencoder, dense": Case(lambda: Autoencoder("dense", code_size=16, hidden=(512,))),
+    "autoencoder, conv": Case(lambda: Autoencoder("conv", code_size=32)),
+    "GAN, dense": Case(lambda: GAN("dense", noise_size=100)),
+    "GAN, DCGAN": Case(lambda: GAN("dcgan", (1, 32, 32), noise_size=100), side=32),
+    # five moves of the critic for every mini-batch: five times the work of a loop that takes a new one for each
+    "GAN, dense, Wasserstein with gradient penalty": Case(
+        lambda: GAN("dense", noise_size=100, loss="wasserstein", gradient_penalty=10.0, critic_steps=5)
+    ),
 }
 
 
@@ -70,18 +88,21 @@ class Bench:
     """The three ways, for one choice of device, precision, batch size and images."""
 
     def __init__(
-        self, data: ImageDataset, folder: Path, device: torch.device, args: argparse.Namespace
+        self, data: ImageDataset, side: int, folder: Path, device: torch.device, args: argparse.Namespace
     ) -> None:
-        self.data, self.folder, self.device = data, folder, device
+        self.folder, self.device = folder, device
         self.batch_size: int = args.batch_size
         self.precision: str = args.precision
-        self.ready = list(data.batches(args.batch_size, device=device))
         write_torchvision_mnist(data, folder)
+        self.rim = (side - data.shape[1]) // 2
+        self.data = replace(data, images=F.pad(data.images, (self.rim,) * 4))
+        self.ready = list(self.data.batches(args.batch_size, device=device))
 
     def textbook(self, method: Method) -> None:
+        as_published(method)
         method.to(self.device).train()
         move = TextbookMover(method)
-        images = MNIST(str(self.folder), train=True, transform=ToTensor())
+        images = MNIST(str(self.folder), train=True, transform=Compose([Pad(self.rim), ToTensor()]))
         for x, y in DataLoader(images, batch_size=self.batch_size, shuffle=True):
             with self._autocast():
                 method.step(x.to(self.device), move, y.to(self.device))
@@ -119,6 +140,16 @@ class Bench:
         return len(self.data) / (time.perf_counter() - start)
 
 
+def as_published(method: Method) -> None:
+    """Doubling and convolving as two layers, as the DCGAN is usually written: the same function, more work."""
+    for parent in list(method.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, UpsampleConv2d):
+                plain = nn.Conv2d(layer.in_channels, layer.out_channels, 3, padding=1)
+                plain.load_state_dict(layer.state_dict())
+                setattr(parent, name, nn.Sequential(nn.Upsample(scale_factor=2), plain))
+
+
 def write_torchvision_mnist(data: ImageDataset, folder: Path) -> None:
     """The images as the raw files that torchvision looks for, so that it downloads nothing."""
     raw = folder / "MNIST" / "raw"
@@ -131,7 +162,7 @@ def write_torchvision_mnist(data: ImageDataset, folder: Path) -> None:
 
 def measure(name: str, bench: Bench, warm: Bench, repeats: int) -> dict[str, float]:
     """Medians over rounds in which the three ways take turns."""
-    make = METHODS[name]
+    make = METHODS[name].make
     ways = ("textbook", "fit", "limit")
     for way in ways:
         warm.rate(getattr(warm, way), make)
@@ -197,11 +228,13 @@ def main() -> None:
     results: dict[str, dict[str, float]] = {}
     parameters: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(data, Path(folder, "all"), device, args)
-        warm = Bench(data.take(min(len(data), 20 * args.batch_size)), Path(folder, "few"), device, args)
         for name in args.method or METHODS:
+            side = METHODS[name].side
+            bench = Bench(data, side, Path(folder, f"all{side}"), device, args)
+            few = data.take(min(len(data), 20 * args.batch_size))
+            warm = Bench(few, side, Path(folder, f"few{side}"), device, args)
             results[name] = measure(name, bench, warm, args.repeats)
-            parameters[name] = sum(p.numel() for p in METHODS[name]().parameters())
+            parameters[name] = sum(p.numel() for p in METHODS[name].make().parameters())
             print(name, {k: round(v, 3) for k, v in results[name].items()}, flush=True)
 
     facts = (

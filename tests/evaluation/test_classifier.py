@@ -17,6 +17,8 @@ from gencourse.evaluation import (
     digit_classifier,
     features_of,
     frechet_from_features,
+    precision_recall,
+    score_digits,
 )
 
 
@@ -80,3 +82,28 @@ def test_a_wrong_shape_is_named() -> None:
 def test_features_of_a_dataset() -> None:
     test = load("mnist", split="test").take(50)
     assert torch.equal(features_of(digit_classifier().features, test), digit_classifier().features(test.x))
+
+
+def test_scores_of_digits_order_what_they_should_order() -> None:
+    test = load("mnist", split="test")
+    real, other = test.take(1000).x, test.take(range(5000, 6000)).x
+    ones = test.of_class(1).take(1000).x
+    noise = torch.rand(1000, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    scores = {
+        name: score_digits(s, real)
+        for name, s in {"other": other, "ones": ones, "noise": noise, "same": real}.items()
+    }
+    assert scores["same"]["distance"] == pytest.approx(0, abs=1e-6)
+    assert scores["other"]["distance"] < scores["ones"]["distance"] / 10 < scores["noise"]["distance"] / 10
+    assert scores["other"]["modes"] == 10 and scores["ones"]["modes"] == 1
+    assert scores["ones"]["precision"] > 0.5 > scores["ones"]["recall"]
+    assert scores["noise"]["precision"] == scores["noise"]["recall"] == 0
+    assert scores["other"]["entropy"] > 2.25 and scores["ones"]["entropy"] < 0.1
+
+
+def test_precision_and_recall_are_those_of_the_first_pictures() -> None:
+    test, model = load("mnist", split="test"), digit_classifier()
+    a, b = test.take(300).x, test.take(range(300, 600)).x
+    found = score_digits(a, b, nearest=100)
+    expected = precision_recall(model.features(b[:100]), model.features(a[:100]))
+    assert (found["precision"], found["recall"]) == expected

@@ -13,7 +13,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from gencourse import figures
-from gencourse.data import ImageDataset
+from gencourse.data import ImageDataset, ring
 from gencourse.methods import Autoencoder
 from gencourse.training import History
 
@@ -64,6 +64,15 @@ def test_figures_of_chapter_one() -> None:
     figures.rate_distortion(
         [{"coder": c, "code_size": k, "error": 1.0 / k} for c in ("pca", "conv") for k in (2, 4)]
     )
+
+
+def test_figures_of_chapter_two() -> None:
+    figures.gan_idea()
+    figures.best_discriminator()
+    figures.generator_pulls()
+    data = ring(100)
+    figures.point_clouds({"one": data.points, "two": data.points[:5]}, data)
+    assert len(plt.gcf().axes) == 2
 
 
 def test_a_table_is_text_in_a_terminal_and_a_table_in_a_notebook() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable
 
 import pytest
+import torch
 
-from gencourse.studies import RESULTS, STUDIES, Study, read, reproduce
+from gencourse.studies import RESULTS, STUDIES, AgreeingGAN, Study, read, reproduce
+from gencourse.studies.classifier import Recogniser
 from gencourse.studies.engine import FACTS
 
 
@@ -70,3 +73,40 @@ def test_a_row_of_each_kind_can_be_run_again(study: Study, tmp_path: pathlib.Pat
 def test_records_lie_in_the_package() -> None:
     assert RESULTS.is_dir()
     assert {path.stem for path in RESULTS.glob("*.json")} == set(STUDIES)
+
+
+def test_the_agreeing_pair_moves_both_players_the_same_way() -> None:
+    """The pair that document 003 prints: descent lowers the logits of fakes in both moves, without a floor."""
+    gan = AgreeingGAN(network="dense", shape=(1, 4, 4), noise_size=3)
+    x, fake = torch.rand(6, 1, 4, 4), torch.rand(6, 1, 4, 4)
+
+    def logit_slopes(loss: Callable[[], torch.Tensor]) -> torch.Tensor:
+        bias = gan.discriminator.head.bias  # it moves all logits alike
+        return torch.autograd.grad(loss(), bias)[0]
+
+    p_real, p_fake = (torch.sigmoid(gan.score(part)).detach().double() for part in (x, fake))
+    found = gan.discriminator_loss(x, fake).item()
+    assert found == pytest.approx(((1 - p_real).log().mean() + p_fake.log().mean()).item(), rel=1e-5)
+    assert gan.generator_loss(fake, x).item() == pytest.approx(p_fake.log().mean().item(), rel=1e-5)
+    assert logit_slopes(lambda: gan.generator_loss(fake, x)) > 0  # descent: down, to worse fakes
+
+
+def test_a_recogniser_sees_what_it_is_told_to_see() -> None:
+    seen: list[torch.Tensor] = []
+
+    def draw(y: torch.Tensor) -> torch.Tensor:
+        return (y.float() / 10 + 0.05)[:, None, None, None].expand(-1, 1, 28, 28)
+
+    def spy(_: str, loss: torch.Tensor) -> float:
+        return loss.item()
+
+    x, y = torch.zeros(8, 1, 28, 28), torch.arange(8)
+    for share, made in ((0.0, 0), (0.5, 4), (1.0, 8)):
+        method = Recogniser(0, shift=False, draw=draw, share=share)
+        method.classifier.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+        method.step(x, spy, y)
+        levels = seen.pop()[:, 0, 0, 0]
+        torch.testing.assert_close(levels[:made], y[:made] / 10 + 0.05)  # drawn for their own labels
+        assert (levels[made:] == 0).all()
+    with pytest.raises(ValueError, match="y is None"):
+        Recogniser(0).step(x, spy)

@@ -180,3 +180,21 @@ def test_a_loss_that_is_not_finite_stops_before_anything_moves(factor: float) ->
     assert same(copies(net), before)
     after = update.optimizers["first"].state_dict()["state"]
     assert all(torch.equal(after[i][k], v) for i, s in state["state"].items() for k, v in s.items())
+
+
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_a_finite_loss_with_an_infinite_slope_stops_before_anything_moves(clip: float | None) -> None:
+    """The root of zero is zero, and its slope is not finite: looking at the loss would find nothing."""
+    net = Pair()
+    update = net.update(clip)
+    update("first", net(data(0)))
+    before, state = copies(net), update.optimizers["first"].state_dict()["state"]
+    kept = {i: {k: v.clone() for k, v in s.items()} for i, s in state.items()}
+    hidden = net(data(0)) + (net.first.weight * 0).sum().sqrt()
+    assert torch.isfinite(hidden)
+    with pytest.raises(NonFiniteLossError, match=r"'first' is .* at its step 2, but its gradient is not finite"):
+        update("first", hidden)
+    assert same(copies(net), before)
+    after = update.optimizers["first"].state_dict()["state"]
+    assert all(torch.equal(after[i][k], v) for i, s in kept.items() for k, v in s.items())
+    assert update.steps["first"] == 1

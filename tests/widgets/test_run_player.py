@@ -14,7 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from gencourse.widgets import RunPlayer
+from gencourse.data import ring
+from gencourse.losses import generator_loss
+from gencourse.methods import GAN
+from gencourse.networks import mlp
+from gencourse.training import fit
+from gencourse.widgets import RunPlayer, record_run
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed: the JavaScript cannot run here")
@@ -225,3 +230,54 @@ def test_errors_are_one_sentence(wrong: dict, words: str) -> None:
         make(**wrong)
     text = str(error.value)
     assert text.endswith(".") and "\n" not in text and text.count(". ") == 0
+
+
+# ---- recording a run -----------------------------------------------------------------------------------
+
+
+def plane_gan() -> GAN:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return GAN(shape=(2,), noise_size=2, generator=mlp((2, 8, 2)), discriminator=mlp((2, 8, 1)))
+
+
+def test_a_recording_trains_and_notes_what_is_to_be_seen() -> None:
+    gan, data = plane_gan(), ring(200)
+    start = [p.detach().clone() for p in gan.parameters()]
+    run = record_run("a run", gan, data, steps=[0, 3, 7], samples=20, arrows=5, side=6, batch_size=16)
+    assert {name: tuple(run[name].shape) for name in ("samples", "field", "arrows")} == {
+        "samples": (3, 20, 2),
+        "field": (3, 6, 6),
+        "arrows": (3, 5, 4),
+    }
+    assert any(not torch.equal(p, q) for p, q in zip(gan.parameters(), start, strict=True))
+    assert not torch.equal(run["samples"][0], run["samples"][1])
+    assert torch.equal(run["arrows"][..., :2], run["samples"][:, :5])
+    RunPlayer.from_frames(data.points, [run], extent=(-3, 3), steps=[0, 3, 7], centres=data.centres)
+
+
+def test_the_first_frame_is_the_untrained_game() -> None:
+    gan, data = plane_gan(), ring(200)
+    twin = plane_gan()
+    run = record_run("a run", gan, data, steps=[0, 1], samples=20, arrows=5, side=6)
+    x = torch.linspace(-3, 3, 6)
+    for i, j in ((0, 0), (2, 5), (4, 1)):  # row i is a height, column j a position
+        logit = twin.score(torch.tensor([[x[j], x[i]]]))
+        assert run["field"][0, i, j].item() == pytest.approx(torch.sigmoid(logit).item(), abs=1e-6)
+    points = run["samples"][0, :5].clone().requires_grad_()
+    (slope,) = torch.autograd.grad(generator_loss(twin.score(points)) * 5, points)
+    torch.testing.assert_close(run["arrows"][0, :, 2:], -slope)
+
+
+def test_taking_frames_leaves_no_trace_in_the_run() -> None:
+    data = ring(200)
+    often, rarely = plane_gan(), plane_gan()
+    a = record_run("often", often, data, steps=range(11), samples=20)
+    b = record_run("rarely", rarely, data, steps=[0, 10], samples=20)
+    torch.testing.assert_close(a["samples"][10], b["samples"][1])
+
+
+def test_a_gan_of_points_can_be_fitted() -> None:
+    gan, data = plane_gan(), ring(500)
+    history = fit(gan, data, epochs=2, batch_size=50, device="cpu", progress=False)
+    assert len(history) == 2 and gan.sample(7).shape == (7, 2)
