@@ -2,7 +2,7 @@
 
 from gencourse.studies.autoencoder import RATE_DISTORTION
 from gencourse.studies.engine import RESULTS, Study, read, reproduce
-from gencourse.studies.gan import AUGMENTATION, SIX_LOSSES, AgreeingGAN
+from gencourse.studies.gan import AUGMENTATION, SIX_LOSSES, AgreeingGAN, augmentation
 
 STUDIES = {study.name: study for study in (RATE_DISTORTION, SIX_LOSSES, AUGMENTATION)}
 
@@ -14,6 +14,7 @@ __all__ = [
     "STUDIES",
     "AgreeingGAN",
     "Study",
+    "augmentation",
     "read",
     "reproduce",
 ]
