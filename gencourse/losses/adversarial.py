@@ -191,7 +191,8 @@ def adaptive_weight(
                 "look for a detach() too many."
             )
         norms.append(slope.norm())
-    return (norms[0] / (norms[1] + delta)).clamp(0.0, 1e4).detach()
+    # without create_graph the gradients are numbers, so λ is detached already
+    return (norms[0] / (norms[1] + delta)).clamp(0.0, 1e4)
 
 
 def _squared_slope(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
