@@ -1,6 +1,6 @@
 """One file a chapter: networks, losses, and the order of the updates."""
 
-from gencourse.methods.ae_gan import AEGAN, ContextEncoder, PairedAEGAN
+from gencourse.methods.ae_gan import AEGAN, ContextEncoder, PairedAEGAN, degraded
 from gencourse.methods.autoencoder import Autoencoder
 from gencourse.methods.dirac import dirac_eigenvalues, dirac_flow, dirac_path, dirac_step
 from gencourse.methods.gan import GAN
@@ -13,6 +13,7 @@ __all__ = [
     "Autoencoder",
     "ContextEncoder",
     "PairedAEGAN",
+    "degraded",
     "dirac_eigenvalues",
     "dirac_flow",
     "dirac_path",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gencourse.losses import (
@@ -19,7 +20,7 @@ from gencourse.losses import (
 from gencourse.networks import Discriminator, coder, conv_discriminator, dense_discriminator
 from gencourse.training.method import Method, Mover, seeded
 
-__all__ = ["AEGAN", "ContextEncoder", "PairedAEGAN"]
+__all__ = ["AEGAN", "ContextEncoder", "PairedAEGAN", "degraded"]
 
 _JUDGED = ("reconstructions", "samples", "both")
 _SIMILARITIES = ("pixels", "features")
@@ -365,6 +366,26 @@ class ContextEncoder(PairedAEGAN):
     def reconstruct(self, x: Tensor) -> Tensor:
         """Pictures (B, C, H, W) with the hole filled; outside it they are left as they are."""
         return self.hide(x) + self.restore(self.hide(x)) * self.mask
+
+
+def degraded(x: Tensor, factor: int = 4, noise: float = 0.1) -> Tensor:
+    """Pictures as a poor camera sees them: one grey value for each block of pixels, and noise on each pixel.
+
+    Args:
+        x: pictures (B, C, H, W).
+        factor: side of a block, a divisor of H and W.
+        noise: standard deviation of the Gaussian noise.
+
+    Returns:
+        The same shape; with noise, values may leave [0, 1].
+
+    Raises:
+        ValueError: the blocks do not fit the picture.
+    """
+    if factor < 1 or x.shape[-2] % factor or x.shape[-1] % factor:
+        raise ValueError(f"factor is {factor}: give a divisor of the picture's sides {tuple(x.shape[-2:])}.")
+    coarse = F.interpolate(F.avg_pool2d(x, factor), scale_factor=factor)
+    return coarse + noise * torch.randn_like(x)
 
 
 def _discriminator(

@@ -15,7 +15,7 @@ from gencourse.evaluation import (
     frechet_from_features,
     psnr,
 )
-from gencourse.methods import AEGAN, VAE, ContextEncoder
+from gencourse.methods import AEGAN, VAE, Autoencoder, ContextEncoder
 from gencourse.presets import preset
 from gencourse.studies.engine import Study
 from gencourse.training import Method, fit
@@ -88,7 +88,7 @@ def samplers(method: str, seed: int) -> dict[str, float]:
     train, test = digits()
     model: Method = {
         "vae": lambda: VAE(seed=seed),
-        "ae_gmm": lambda: AEGAN(weight=0.0, seed=seed),
+        "ae_gmm": lambda: Autoencoder("conv", 16, seed=seed),
         "ae_gan": lambda: AEGAN(judged="both", weight=10.0, seed=seed),
         "vae_gan": lambda: AEGAN.vae_gan(weight=10.0, seed=seed),
     }[method]()

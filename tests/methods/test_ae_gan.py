@@ -18,7 +18,7 @@ from gencourse.losses import (
     kl_to_standard_normal,
     squared_error,
 )
-from gencourse.methods import AEGAN, ContextEncoder, PairedAEGAN
+from gencourse.methods import AEGAN, ContextEncoder, PairedAEGAN, degraded
 from gencourse.training import Method, Update, adam, fit
 
 SHAPE = (1, 28, 28)
@@ -344,6 +344,24 @@ def test_filling_a_hole_leaves_the_rest_as_it_is() -> None:
     in_hole = torch.where(mask.bool(), torch.rand_like(x), x)
     assert torch.equal(method.reconstruct(in_hole), filled)  # it cannot look into the hole
     assert torch.equal(filled * mask, method.restore(x * (1 - mask)) * mask)
+
+
+def test_a_degraded_picture_keeps_the_blocks_means_and_gets_noise() -> None:
+    x = pictures(50)
+    coarse = degraded(x, 7, noise=0.0).unfold(2, 7, 7).unfold(3, 7, 7)
+    blocks = x.unfold(2, 7, 7).unfold(3, 7, 7)
+    torch.testing.assert_close(coarse, blocks.mean((4, 5), keepdim=True).expand_as(coarse))
+    noise = degraded(x, 4, noise=0.3) - degraded(x, 4, noise=0.0)
+    assert noise.std().item() == pytest.approx(0.3, rel=0.02) and abs(noise.mean().item()) < 0.01
+    with pytest.raises(ValueError, match=r"factor is 3: give a divisor of the picture's sides \(28, 28\)"):
+        degraded(x, 3)
+
+
+@pytest.mark.parametrize("make", [small, small_vae_gan, paired, context])
+def test_colours_and_other_sizes_fit(make: Callable[..., Method]) -> None:
+    method, x = make(shape=(3, 32, 32)), pictures(4, (3, 32, 32))
+    assert method.reconstruct(x).shape == x.shape
+    assert all(math.isfinite(v) for v in method.step(x, Spy()).values())
 
 
 @pytest.mark.parametrize("make", [paired, context])
