@@ -39,6 +39,8 @@ class VAE(Method):
         ValueError: an argument cannot be used; the message says which and why.
     """
 
+    learning_rate = 2e-3
+
     def __init__(
         self,
         network: str = "conv",

@@ -219,6 +219,22 @@ def test_a_step_plays_the_two_player_game(network: str) -> None:
     assert record["adversarial"] == pytest.approx(adversarial.item(), rel=1e-5)
 
 
+@pytest.mark.equation("3.3", "3.8")
+def test_with_beta_the_codes_are_gaussians_and_their_divergence_counts() -> None:
+    method, x, spy = small(beta=0.7, weight=3.0, judged="both", encoder_plays=False), pictures(), Spy()
+    torch.manual_seed(3)
+    record = method.step(x, spy)
+    torch.manual_seed(3)
+    found = terms(method, x)
+    expected = found["similarity"] + 3 * found["adversarial"] + 0.7 * found["kl"]
+    torch.testing.assert_close(spy.losses["autoencoder"], expected)
+    assert record["kl"] == pytest.approx(found["kl"].item(), rel=1e-5) and record["kl"] > 0.01
+    assert "kl" not in small().step(x, Spy())
+    mean, log_var = method.posterior(x)
+    assert log_var is not None and mean.shape == log_var.shape == (6, 3)
+    assert not torch.equal(method.draw(mean, log_var), method.draw(mean, log_var))
+
+
 @pytest.mark.equation("3.11")
 def test_with_both_judged_each_kind_of_fake_counts_half() -> None:
     method, x, spy = small(judged="both"), pictures(), Spy()
