@@ -92,16 +92,7 @@ def samplers(method: str, seed: int) -> dict[str, float]:
         "ae_gan": lambda: AEGAN(judged="both", weight=10.0, seed=seed),
         "vae_gan": lambda: AEGAN.vae_gan(weight=10.0, seed=seed),
     }[method]()
-    # one optimiser for all of them
-    model.betas = AEGAN.betas
-    fit(
-        model,
-        train,
-        epochs=preset().short_epochs,
-        learning_rate=AEGAN.learning_rate,
-        seed=seed,
-        progress=False,
-    )
+    fit(model, train, epochs=preset().short_epochs, seed=seed, progress=False)
     sample: Callable[[int, torch.Generator], Tensor] = model.sample
     if method == "ae_gmm":
         sample = CodeMixture(
