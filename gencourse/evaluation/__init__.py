@@ -1,7 +1,7 @@
 """Numbers that say how good a result is, each next to what it must be compared with."""
 
 from gencourse.evaluation.anomaly import auroc, threshold_at
-from gencourse.evaluation.baselines import PCA, MeanPicture
+from gencourse.evaluation.baselines import PCA, CodeMixture, MeanPicture
 from gencourse.evaluation.classifier import (
     CLASSIFIER_WEIGHTS,
     DigitClassifier,
@@ -26,6 +26,7 @@ from gencourse.evaluation.samples import (
 __all__ = [
     "CLASSIFIER_WEIGHTS",
     "PCA",
+    "CodeMixture",
     "DigitClassifier",
     "MeanPicture",
     "auroc",

@@ -1,14 +1,17 @@
-"""What a method must beat: the mean picture and principal components."""
+"""What a method must beat: the mean picture, principal components, a mixture of Gaussians on codes."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from sklearn.decomposition import PCA as _PCA
+from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from gencourse.data import ImageDataset
 
-__all__ = ["PCA", "MeanPicture"]
+__all__ = ["PCA", "CodeMixture", "MeanPicture"]
 
 
 class MeanPicture:
@@ -59,3 +62,52 @@ class PCA:
     def reconstruct(self, x: Tensor) -> Tensor:
         """Pictures to codes and back."""
         return self.decode(self.encode(x))
+
+
+class CodeMixture:
+    """A density fitted to the codes of a trained autoencoder, so that it can sample, eq. (3.10).
+
+    The second stage after the first: Gaussians with full covariance matrices, fitted by expectation
+    maximisation (Ghosh et al., 2020).
+
+    Args:
+        codes: of training pictures, shape (N, K), on any device.
+        decode: codes (B, K) to pictures, for example `model.decode`.
+        components: how many Gaussians.
+        seed: of the fit's starting points.
+
+    Raises:
+        ValueError: the codes are not a table, or there are fewer of them than Gaussians.
+    """
+
+    def __init__(
+        self, codes: Tensor, decode: Callable[[Tensor], Tensor], components: int = 10, seed: int = 0
+    ) -> None:
+        if codes.dim() != 2:
+            raise ValueError(f"codes has shape {tuple(codes.shape)}: give one row a picture, (N, K).")
+        if not 1 <= components <= len(codes):
+            raise ValueError(f"components is {components}: give 1 to {len(codes)}, the number of codes.")
+        rows = codes.detach().cpu().double().numpy()
+        self.density = GaussianMixture(components, random_state=seed).fit(rows)
+        self.decode, self.device = decode, codes.device
+
+    def sample_codes(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n codes (n, K): a Gaussian by its weight, then a point from it.
+
+        Args:
+            n: how many.
+            generator: on the CPU; torch's own when not given.
+        """
+        weights, means, covariances = (
+            torch.from_numpy(v)
+            for v in (self.density.weights_, self.density.means_, self.density.covariances_)
+        )
+        which = torch.multinomial(weights, n, replacement=True, generator=generator)
+        noise = torch.randn(n, means.shape[1], 1, generator=generator, dtype=means.dtype)
+        codes = means[which] + (torch.linalg.cholesky(covariances)[which] @ noise).squeeze(2)
+        return codes.float().to(self.device)
+
+    @torch.no_grad()
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n new pictures: decoded codes, for example (n, C, H, W)."""
+        return self.decode(self.sample_codes(n, generator))

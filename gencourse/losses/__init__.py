@@ -2,11 +2,13 @@
 
 from gencourse.losses.adversarial import (
     ADVERSARIAL_KINDS,
+    adaptive_weight,
     discriminator_loss,
     generator_loss,
     gradient_penalty,
     r1_penalty,
 )
+from gencourse.losses.latent import kl_to_standard_normal
 from gencourse.losses.reconstruction import (
     bernoulli_entropy,
     bernoulli_nll,
@@ -17,12 +19,14 @@ from gencourse.losses.reconstruction import (
 
 __all__ = [
     "ADVERSARIAL_KINDS",
+    "adaptive_weight",
     "bernoulli_entropy",
     "bernoulli_nll",
     "discriminator_loss",
     "gaussian_nll",
     "generator_loss",
     "gradient_penalty",
+    "kl_to_standard_normal",
     "l1_penalty",
     "r1_penalty",
     "squared_error",

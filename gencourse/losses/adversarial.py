@@ -1,4 +1,4 @@
-"""The game between a discriminator and a generator: six pairs of losses and two gradient penalties.
+"""The game between a discriminator and a generator: six pairs of losses, two gradient penalties, one weight.
 
 A discriminator returns logits, never probabilities. All losses are means over the batch; the penalties sum
 over the numbers of one sample before that.
@@ -12,7 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["ADVERSARIAL_KINDS", "discriminator_loss", "generator_loss", "gradient_penalty", "r1_penalty"]
+__all__ = [
+    "ADVERSARIAL_KINDS",
+    "adaptive_weight",
+    "discriminator_loss",
+    "generator_loss",
+    "gradient_penalty",
+    "r1_penalty",
+]
 
 ADVERSARIAL_KINDS = ("minimax", "non_saturating", "least_squares", "wasserstein", "hinge", "relativistic")
 
@@ -145,6 +152,47 @@ def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tenso
         parameters and nobody else.
     """
     return _squared_slope(discriminator, real).mean() / 2
+
+
+def adaptive_weight(
+    reconstruction_loss: Tensor, adversarial_loss: Tensor, last_layer: Tensor, delta: float = 1e-4
+) -> Tensor:
+    """A λ that makes both losses pull equally hard at one layer, eq. (3.15): ‖∇L_rec‖ / (‖∇L_adv‖ + δ).
+
+    Multiply the adversarial loss by it. The gradients are those with respect to the decoder's last layer
+    (Esser et al., 2021, eq. 7; δ and the bounds as in the authors' code).
+
+    Args:
+        reconstruction_loss: scalar that depends on the layer.
+        adversarial_loss: scalar that depends on the layer.
+        last_layer: the weight of the decoder's last layer, any shape.
+        delta: δ, keeps the weight finite where the adversarial gradient vanishes.
+
+    Returns:
+        Scalar in [0, 10 000], detached: it is a number to multiply by, and no gradient flows through it. The
+        graphs of both losses are kept, so that both can still be minimised.
+
+    Raises:
+        ValueError: a loss is not one number, or does not depend on the layer.
+    """
+    norms = []
+    for name, loss in (
+        ("reconstruction_loss", reconstruction_loss),
+        ("adversarial_loss", adversarial_loss),
+    ):
+        if loss.numel() != 1:
+            raise ValueError(f"{name} has shape {tuple(loss.shape)}: reduce it to one number.")
+        slope = None
+        if loss.requires_grad:
+            (slope,) = torch.autograd.grad(loss, last_layer, retain_graph=True, allow_unused=True)
+        if slope is None:
+            raise ValueError(
+                f"{name} does not depend on last_layer: give the weight of the last layer of the decoder, and "
+                "look for a detach() too many."
+            )
+        norms.append(slope.norm())
+    # without create_graph the gradients are numbers, so λ is detached already
+    return (norms[0] / (norms[1] + delta)).clamp(0.0, 1e4)
 
 
 def _squared_slope(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

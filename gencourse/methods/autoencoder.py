@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from gencourse.losses import bernoulli_nll, l1_penalty, squared_error
-from gencourse.networks import ConvDecoder, ConvEncoder, mlp
+from gencourse.networks import coder
 from gencourse.training.method import Method, Mover, seeded
 
 __all__ = ["Autoencoder"]
@@ -68,16 +67,11 @@ class Autoencoder(Method):
         shape = (shape[0], shape[1], shape[2])  # a list will do, too
         self.shape, self.code_size, self.network = shape, code_size, network
         self.likelihood, self.noise, self.sparsity = likelihood, noise, sparsity
-        pixels = math.prod(shape)
         with seeded(seed):
-            if network == "conv":
-                self.encoder: nn.Module = ConvEncoder(shape, code_size, width)
-                self.decoder: nn.Module = ConvDecoder(code_size, shape, width)
+            if network == "linear":  # dense, with nothing in between
+                self.encoder, self.decoder = coder("dense", code_size, shape, hidden=())
             else:
-                between = hidden if network == "dense" else ()
-                self.encoder = nn.Sequential(nn.Flatten(), *mlp((pixels, *between, code_size)))
-                back = mlp((code_size, *reversed(between), pixels))
-                self.decoder = nn.Sequential(*back, nn.Unflatten(1, shape))
+                self.encoder, self.decoder = coder(network, code_size, shape, hidden, width)
         # A linear decoder must be able to reach every real number to be PCA; all others give pixels.
         self.output: nn.Module = nn.Identity() if network == "linear" else nn.Sigmoid()
 

@@ -2,7 +2,8 @@
 
 The data are a single point at 0, the generator makes a single point θ, and the discriminator is D(x) = ψx, the
 logit of "generated" (Mescheder et al., 2018). The generator makes L = f(θψ) + f(0) small, the discriminator
-makes it large.
+makes it large. Chapter 3 adds a reconstruction term ½μθ² to what the generator makes small: θ is then the
+reconstruction of the data point 0.
 """
 
 from __future__ import annotations
@@ -14,15 +15,22 @@ __all__ = ["dirac_eigenvalues", "dirac_flow", "dirac_path", "dirac_step"]
 
 
 def dirac_flow(
-    theta: Tensor | float, psi: Tensor | float, gamma: float = 0.0, loss: str = "logistic"
+    theta: Tensor | float,
+    psi: Tensor | float,
+    gamma: float = 0.0,
+    loss: str = "logistic",
+    mu: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """Velocity of the two players, eq. (2.16): θ' = −ψf'(θψ), ψ' = θf'(θψ) − γψ.
+    """Velocity of the two players, eq. (2.16), with a reconstruction term eq. (3.21).
+
+    θ' = −ψf'(θψ) − μθ, ψ' = θf'(θψ) − γψ
 
     Args:
         theta: where the generator puts its point; any shape.
         psi: slope of the discriminator; the same shape.
         gamma: weight of the penalty R1.
         loss: "logistic", f(t) = −log(1 + e^−t), or "wasserstein", f(t) = t.
+        mu: weight of the generator's reconstruction term.
 
     Returns:
         θ' and ψ', in double precision.
@@ -32,7 +40,7 @@ def dirac_flow(
     """
     theta, psi = _double(theta), _double(psi)
     pull = _slope(theta * psi, loss)
-    return -psi * pull, theta * pull - gamma * psi
+    return -psi * pull - mu * theta, theta * pull - gamma * psi
 
 
 def dirac_step(
@@ -42,6 +50,7 @@ def dirac_step(
     gamma: float = 0.0,
     mode: str = "simultaneous",
     loss: str = "logistic",
+    mu: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """One gradient step of each player along eq. (2.16); eq. (2.18) says where such steps lead.
 
@@ -53,6 +62,7 @@ def dirac_step(
         mode: "simultaneous" (both look at the old values) or "alternating" (the discriminator moves first,
             and the generator answers its new value).
         loss: "logistic" or "wasserstein".
+        mu: weight of the generator's reconstruction term, eq. (3.21).
 
     Returns:
         The new θ and ψ.
@@ -63,9 +73,9 @@ def dirac_step(
     if mode not in ("simultaneous", "alternating"):
         raise ValueError(f"mode is {mode!r}: choose one of simultaneous, alternating.")
     theta, psi = _double(theta), _double(psi)
-    new_psi = psi + h * dirac_flow(theta, psi, gamma, loss)[1]
+    new_psi = psi + h * dirac_flow(theta, psi, gamma, loss, mu)[1]
     seen = psi if mode == "simultaneous" else new_psi
-    return theta + h * dirac_flow(theta, seen, gamma, loss)[0], new_psi
+    return theta + h * dirac_flow(theta, seen, gamma, loss, mu)[0], new_psi
 
 
 def dirac_path(
@@ -76,6 +86,7 @@ def dirac_path(
     gamma: float = 0.0,
     mode: str = "simultaneous",
     loss: str = "logistic",
+    mu: float = 0.0,
 ) -> Tensor:
     """Where `dirac_step` leads: the pairs (θ, ψ), shape (steps + 1, 2), the start first.
 
@@ -87,17 +98,21 @@ def dirac_path(
         gamma: weight of the penalty R1.
         mode: "simultaneous" or "alternating".
         loss: "logistic" or "wasserstein".
+        mu: weight of the generator's reconstruction term, eq. (3.21).
     """
     now = _double(theta), _double(psi)
     path = [torch.stack(now)]
     for _ in range(steps):
-        now = dirac_step(*now, h, gamma, mode, loss)
+        now = dirac_step(*now, h, gamma, mode, loss, mu)
         path.append(torch.stack(now))
     return torch.stack(path)
 
 
-def dirac_eigenvalues(gamma: float, a: float = 0.5) -> Tensor:
+def dirac_eigenvalues(gamma: float, a: float = 0.5, mu: float = 0.0) -> Tensor:
     """Roots of λ² + γλ + a² = 0, eq. (2.19): how the flow behaves near the solution θ = ψ = 0.
+
+    With a reconstruction term they are the roots of λ² + (γ + μ)λ + a² + γμ = 0, eq. (3.22): alone, μ does
+    exactly what γ does.
 
     Their real part is the rate of decay, their imaginary part the speed of rotation. Without a penalty they
     are ±ia: circles for ever. At γ = 2a rotation stops, and the decay is fastest.
@@ -105,12 +120,13 @@ def dirac_eigenvalues(gamma: float, a: float = 0.5) -> Tensor:
     Args:
         gamma: weight of the penalty R1.
         a: f'(0), which is ½ for the logistic loss and 1 for Wasserstein's.
+        mu: weight of the generator's reconstruction term.
 
     Returns:
         The two roots, complex, shape (2,), the one with the larger real or imaginary part first.
     """
-    root = torch.tensor(gamma**2 / 4 - a**2, dtype=torch.complex128).sqrt()
-    return torch.stack([-gamma / 2 + root, -gamma / 2 - root])
+    root = torch.tensor((gamma - mu) ** 2 / 4 - a**2, dtype=torch.complex128).sqrt()
+    return torch.stack([-(gamma + mu) / 2 + root, -(gamma + mu) / 2 - root])
 
 
 def _slope(t: Tensor, loss: str) -> Tensor:

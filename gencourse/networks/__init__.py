@@ -1,5 +1,6 @@
 """Tensors through: the building blocks that the methods are made of. There is no loss in this room."""
 
+from gencourse.networks.coder import coder
 from gencourse.networks.conv import ConvDecoder, ConvEncoder, conv_stages, he_init
 from gencourse.networks.gan import (
     Discriminator,
@@ -22,6 +23,7 @@ __all__ = [
     "Discriminator",
     "Generator",
     "UpsampleConv2d",
+    "coder",
     "conv_discriminator",
     "conv_generator",
     "conv_stages",

@@ -76,7 +76,7 @@ def test_a_chapter_in_preparation_is_for_code_and_tests_only(tmp_path: Path) -> 
         ({"test": TEST + "@pytest.mark.equation(TAG)\ndef test_b(): ..."}, "must be a plain string"),
         ({"test": TEST + "@pytest.mark.equation()\ndef test_b(): ..."}, "names no equation"),
         ({"code": CODE.replace("1.1", "1.7")}, "gencourse/losses/toy.py: refers to equation (1.7)"),
-        ({"code": "x = 1  # eqs. (1.1) and\n# (3.2)\n"}, "refers to equation (3.2)"),
+        ({"code": "x = 1  # eqs. (1.1) and\n# (8.2)\n"}, "refers to equation (8.2)"),
         ({"page": "See eq. (4.1)."}, "book/page.md: refers to equation (4.1)"),
         ({"cells": (PROSE, PROSE)}, "(1.1) is numbered twice"),
         ({"cells": (PROSE + " So is (1.3).",)}, "refers to equation (1.3)"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gencourse.data import ImageDataset
-from gencourse.evaluation import PCA, MeanPicture, reconstruction_error
+from gencourse.evaluation import PCA, CodeMixture, MeanPicture, reconstruction_error, two_sample_accuracy
 from gencourse.exercises import exercise
 
 
@@ -105,3 +105,47 @@ def test_exercise_and_package_agree_on_the_components(pictures: ImageDataset) ->
     pca = PCA(pictures, 4)
     distance = names["distance_to_pca"](pca.components, pca.components.T, pictures.x.flatten(1))  # type: ignore[operator]
     assert distance < 1e-3
+
+
+# ---- a density on codes ------------------------------------------------------------------------------
+
+
+def two_clouds(n: int) -> torch.Tensor:
+    """Codes in the plane: a quarter near (4, 0), long in one direction, the rest near (−2, 1)."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(n, 2, generator=generator)
+    long = noise @ torch.tensor([[1.0, 1.0], [0.0, 0.3]]) + torch.tensor([4.0, 0.0])
+    short = 0.5 * noise + torch.tensor([-2.0, 1.0])
+    return torch.where((torch.rand(n, 1, generator=generator) < 0.25), long, short)
+
+
+@pytest.mark.equation("3.10")
+def test_the_mixtures_samples_have_the_law_of_the_codes() -> None:
+    codes = two_clouds(4000)
+    mixture = CodeMixture(codes, lambda z: z, components=2)
+    made = mixture.sample_codes(4000, torch.Generator().manual_seed(1))
+    assert made.dtype == torch.float32 and made.shape == (4000, 2)
+    for side in (1, -1):
+        wanted, found = codes[codes[:, 0] * side > 0.5], made[made[:, 0] * side > 0.5]
+        assert len(found) == pytest.approx(len(wanted), rel=0.1)
+        torch.testing.assert_close(found.mean(0), wanted.mean(0), rtol=0, atol=0.1)
+        torch.testing.assert_close(torch.cov(found.T), torch.cov(wanted.T), rtol=0, atol=0.1)
+    assert two_sample_accuracy(made, two_clouds(8000)[4000:]) < 0.55
+    one = CodeMixture(codes, lambda z: z, components=1).sample_codes(4000, torch.Generator().manual_seed(1))
+    assert two_sample_accuracy(one, two_clouds(8000)[4000:]) > 0.8  # one Gaussian does not do
+
+
+def test_the_mixture_decodes_what_it_draws() -> None:
+    mixture = CodeMixture(two_clouds(100), lambda z: z[:, :, None, None] * 2, components=2)
+    made = mixture.sample(7, torch.Generator().manual_seed(1))
+    codes = mixture.sample_codes(7, torch.Generator().manual_seed(1))
+    assert torch.equal(made, 2 * codes[:, :, None, None])
+    assert torch.equal(made, mixture.sample(7, torch.Generator().manual_seed(1)))
+    assert not torch.equal(made, mixture.sample(7, torch.Generator().manual_seed(2)))
+
+
+def test_the_mixture_names_what_it_cannot_use() -> None:
+    with pytest.raises(ValueError, match=r"codes has shape \(4, 1, 2\)"):
+        CodeMixture(torch.zeros(4, 1, 2), lambda z: z)
+    with pytest.raises(ValueError, match="components is 5: give 1 to 4"):
+        CodeMixture(torch.zeros(4, 2), lambda z: z, components=5)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gencourse.losses import (
     ADVERSARIAL_KINDS,
+    adaptive_weight,
     discriminator_loss,
     generator_loss,
     gradient_penalty,
@@ -315,3 +316,68 @@ def test_the_penalties_are_means_over_the_batch() -> None:
     for batch in (x, x.repeat(4, 1)):
         assert r1_penalty(critic, batch).item() == pytest.approx(14 / 6)
         assert gradient_penalty(critic, batch, batch).item() == pytest.approx((0 + 1 + 4) / 3)
+
+
+# ---- the weight between two losses -------------------------------------------------------------------
+
+
+def two_losses() -> tuple[Tensor, Tensor, Tensor]:
+    """A layer and two losses that depend on it: gradients 2w and v."""
+    w = points(0, 4, 3).requires_grad_()
+    return w, w.square().sum(), (w * points(1, 4, 3)).sum()
+
+
+@pytest.mark.equation("3.15")
+def test_the_adaptive_weight_is_the_ratio_of_the_gradients_lengths() -> None:
+    w, reconstruction, adversarial = two_losses()
+    for delta in (1e-4, 0.5):
+        expected = (2 * w).norm() / (points(1, 4, 3).norm() + delta)
+        torch.testing.assert_close(adaptive_weight(reconstruction, adversarial, w, delta), expected.detach())
+    default = adaptive_weight(reconstruction, adversarial, w)
+    assert default == adaptive_weight(reconstruction, adversarial, w, 1e-4)
+
+
+@pytest.mark.equation("3.15")
+def test_the_adaptive_weight_is_a_number_and_both_losses_can_still_be_minimised() -> None:
+    w, reconstruction, adversarial = two_losses()
+    weight = adaptive_weight(reconstruction, adversarial, w)
+    assert weight.shape == () and not weight.requires_grad
+    (reconstruction + weight * adversarial).backward()
+    torch.testing.assert_close(w.grad, (2 * w + weight * points(1, 4, 3)).detach())
+
+
+@pytest.mark.equation("3.15")
+def test_the_adaptive_weight_is_bounded() -> None:
+    w, reconstruction, adversarial = two_losses()
+    assert adaptive_weight(reconstruction, 1e-9 * adversarial, w) == 1e4
+    assert adaptive_weight(0 * reconstruction, adversarial, w) == 0
+
+
+@pytest.mark.equation("3.16")
+@pytest.mark.parametrize("scale", [0.1, 10.0, 1e3])
+def test_rescaling_the_adversarial_loss_changes_next_to_nothing(scale: float) -> None:
+    w, reconstruction, adversarial = two_losses()
+    lengths = []
+    for loss in (adversarial, scale * adversarial):
+        (pull,) = torch.autograd.grad(adaptive_weight(reconstruction, loss, w) * loss, w, retain_graph=True)
+        lengths.append(pull.norm().item())
+    assert lengths[1] == pytest.approx(lengths[0], rel=1e-3)
+    assert lengths[0] == pytest.approx((2 * w).norm().item(), rel=1e-3)  # as hard as the other loss
+    # with a δ that is not small it is no longer so
+    (pull,) = torch.autograd.grad(
+        adaptive_weight(reconstruction, scale * adversarial, w, 5.0) * scale * adversarial,
+        w,
+        retain_graph=True,
+    )
+    g = scale * points(1, 4, 3).norm().item()
+    assert pull.norm().item() == pytest.approx((2 * w).norm().item() * g / (g + 5), rel=1e-4)
+
+
+def test_the_adaptive_weight_names_what_it_cannot_use() -> None:
+    w, reconstruction, adversarial = two_losses()
+    with pytest.raises(ValueError, match="adversarial_loss does not depend on last_layer"):
+        adaptive_weight(reconstruction, adversarial.detach(), w)
+    with pytest.raises(ValueError, match="reconstruction_loss does not depend on last_layer"):
+        adaptive_weight(points(3, 2).requires_grad_().sum(), adversarial, w)
+    with pytest.raises(ValueError, match=r"reconstruction_loss has shape \(4, 3\)"):
+        adaptive_weight(w.square(), adversarial, w)
