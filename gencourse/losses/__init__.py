@@ -7,6 +7,7 @@ from gencourse.losses.adversarial import (
     gradient_penalty,
     r1_penalty,
 )
+from gencourse.losses.latent import mmd
 from gencourse.losses.reconstruction import (
     bernoulli_entropy,
     bernoulli_nll,
@@ -24,6 +25,7 @@ __all__ = [
     "generator_loss",
     "gradient_penalty",
     "l1_penalty",
+    "mmd",
     "r1_penalty",
     "squared_error",
 ]

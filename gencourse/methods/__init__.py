@@ -1,7 +1,23 @@
 """One file a chapter: networks, losses, and the order of the updates."""
 
+from gencourse.methods.aae import AAE, WAE
 from gencourse.methods.autoencoder import Autoencoder
 from gencourse.methods.dirac import dirac_eigenvalues, dirac_flow, dirac_path, dirac_step
 from gencourse.methods.gan import GAN
+from gencourse.methods.priors import CategoricalPrior, GaussianPrior, MixturePrior, Prior, SwissRollPrior
 
-__all__ = ["GAN", "Autoencoder", "dirac_eigenvalues", "dirac_flow", "dirac_path", "dirac_step"]
+__all__ = [
+    "AAE",
+    "GAN",
+    "WAE",
+    "Autoencoder",
+    "CategoricalPrior",
+    "GaussianPrior",
+    "MixturePrior",
+    "Prior",
+    "SwissRollPrior",
+    "dirac_eigenvalues",
+    "dirac_flow",
+    "dirac_path",
+    "dirac_step",
+]

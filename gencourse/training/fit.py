@@ -104,8 +104,12 @@ def fit(
     target = choose_device(device)
     method.to(target)
     players = {name: list(parameters) for name, parameters in method.players().items()}
-    rate = method.learning_rate if learning_rate is None else learning_rate
-    update = Update(players, {name: adam(own, rate, method.betas) for name, own in players.items()}, clip)
+    rates = dict.fromkeys(players, method.learning_rate if learning_rate is None else learning_rate)
+    if learning_rate is None:
+        rates |= method.rates
+    update = Update(
+        players, {name: adam(own, rates[name], method.betas) for name, own in players.items()}, clip
+    )
     averaged = None
     if average is not None:
         averaged = AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True)
