@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -213,6 +213,12 @@ class AAE(_Matched):
     Raises:
         ValueError: an argument cannot be used; the message says which and why.
     """
+
+    # The discriminators are small and must keep up with the encoder. With a short memory (0.5, 0.9) the players
+    # follow each other instead of overshooting; `fit(average=0.998)` smooths what remains of the chase.
+    learning_rate = 3e-4
+    betas = (0.5, 0.9)
+    rates: Mapping[str, float] = {"discriminator": 1e-3, "label_discriminator": 1e-3}
 
     def __init__(
         self,
