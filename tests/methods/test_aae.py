@@ -92,6 +92,10 @@ def test_each_phase_moves_its_networks_and_no_other(labels: str, encoder: str) -
     method, order = small(labels=labels, encoder=encoder), []
     update = updates(method)
     assert list(update.players) == ORDER[labels]
+    home = {id(p): name.split(".")[0] for name, p in method.named_parameters()}
+    assert {name: {home[id(p)] for p in own} for name, own in update.players.items()} == {
+        name: MOVED[name] for name in ORDER[labels]
+    }
 
     def watched(player: str, loss: Tensor) -> float:
         before = {name: p.detach().clone() for name, p in method.named_parameters()}
@@ -132,6 +136,16 @@ def test_the_prior_is_real_the_codes_are_fake_and_the_encoder_wants_the_opposite
     for p, g in zip(weights, torch.autograd.grad(loss, weights), strict=True):
         p.data -= 1e-2 * g
     assert method.score(method.encode(x)).mean() > before
+
+
+@pytest.mark.equation("4.3")
+@pytest.mark.parametrize("labels", LABELS)
+def test_the_discriminators_losses_do_not_reach_back_into_the_encoder(labels: str) -> None:
+    method = small(labels=labels, encoder="gaussian")
+    for player, loss in stepped(method).moves:
+        if player.endswith("discriminator"):
+            found = torch.autograd.grad(loss, list(method.encoder.parameters()), allow_unused=True)
+            assert all(g is None for g in found)
 
 
 @pytest.mark.equation("4.1")
