@@ -352,7 +352,7 @@ class AAE(_Matched):
         if self.labelled is None:
             raise ValueError(
                 "labelled is None: a semi-supervised AAE learns labels from a few pictures, AAE(..., "
-                "labels='semi_supervised', labelled=data.take(100))."
+                "labels='semi_supervised', labelled=data.of_each_class(10))."
             )
         n = min(self.labelled_batch, len(self.labelled))
         rows = torch.randperm(len(self.labelled))[:n]
