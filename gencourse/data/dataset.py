@@ -71,6 +71,35 @@ class ImageDataset:
         """Only the images that carry one of these labels."""
         return self.take(torch.isin(self.labels, torch.tensor(labels)).nonzero().squeeze(1))
 
+    def of_each_class(self, n: int, generator: torch.Generator | None = None) -> ImageDataset:
+        """n images of each class: the first ones, or drawn by the generator. Class by class, in their order.
+
+        Raises:
+            ValueError: n is not positive, or a class has fewer images.
+        """
+        rows = []
+        for label in self.labels.unique().tolist():
+            found = (self.labels == label).nonzero().squeeze(1)
+            if not 0 < n <= len(found):
+                raise ValueError(
+                    f"n is {n}: {self.name} has {len(found)} images of class {label}; give 1 to {len(found)}."
+                )
+            order = (
+                torch.arange(n) if generator is None else torch.randperm(len(found), generator=generator)[:n]
+            )
+            rows.append(found[order])
+        return self.take(torch.cat(rows))
+
+    def hide_labels(self, keep: int) -> ImageDataset:
+        """The same images; only the first `keep` still have their label, the others have −1, "not labelled".
+
+        Raises:
+            ValueError: keep is negative or more than there are images.
+        """
+        if not 0 <= keep <= len(self):
+            raise ValueError(f"keep is {keep}: {self.name} has {len(self)} images; give 0 to {len(self)}.")
+        return replace(self, labels=torch.where(torch.arange(len(self)) < keep, self.labels, -1))
+
     def batches(
         self,
         batch_size: int,

@@ -9,6 +9,7 @@ from gencourse.evaluation.classifier import (
     digit_classifier,
     score_digits,
 )
+from gencourse.evaluation.codes import ClusterResult, CodeReport, cluster_result, code_report, label_probe
 from gencourse.evaluation.features import features_of, kmeans_purity, linear_probe, two_sample_accuracy
 from gencourse.evaluation.pictures import errors_of, psnr, reconstruction_error, ssim
 from gencourse.evaluation.samples import (
@@ -27,12 +28,16 @@ __all__ = [
     "CLASSIFIER_WEIGHTS",
     "PCA",
     "CodeMixture",
+    "ClusterResult",
+    "CodeReport",
     "DigitClassifier",
     "MeanPicture",
     "auroc",
     "choose_sigma",
     "class_entropy",
     "classifier_facts",
+    "cluster_result",
+    "code_report",
     "digit_classifier",
     "errors_of",
     "features_of",
@@ -40,6 +45,7 @@ __all__ = [
     "frechet_from_features",
     "kernel_distance",
     "kmeans_purity",
+    "label_probe",
     "linear_probe",
     "mode_coverage",
     "nearest_neighbours",

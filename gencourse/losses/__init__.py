@@ -9,6 +9,7 @@ from gencourse.losses.adversarial import (
     r1_penalty,
 )
 from gencourse.losses.latent import kl_to_standard_normal
+from gencourse.losses.latent import mmd
 from gencourse.losses.reconstruction import (
     bernoulli_entropy,
     bernoulli_nll,
@@ -28,6 +29,7 @@ __all__ = [
     "gradient_penalty",
     "kl_to_standard_normal",
     "l1_penalty",
+    "mmd",
     "r1_penalty",
     "squared_error",
 ]

@@ -14,6 +14,22 @@ __all__ = [
     "ContextEncoder",
     "PairedAEGAN",
     "degraded",
+from gencourse.methods.aae import AAE, WAE
+from gencourse.methods.autoencoder import Autoencoder
+from gencourse.methods.dirac import dirac_eigenvalues, dirac_flow, dirac_path, dirac_step
+from gencourse.methods.gan import GAN
+from gencourse.methods.priors import CategoricalPrior, GaussianPrior, MixturePrior, Prior, SwissRollPrior
+
+__all__ = [
+    "AAE",
+    "GAN",
+    "WAE",
+    "Autoencoder",
+    "CategoricalPrior",
+    "GaussianPrior",
+    "MixturePrior",
+    "Prior",
+    "SwissRollPrior",
     "dirac_eigenvalues",
     "dirac_flow",
     "dirac_path",

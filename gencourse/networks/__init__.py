@@ -16,12 +16,14 @@ from gencourse.networks.gan import (
     normalise_spectrum,
 )
 from gencourse.networks.mlp import mlp
+from gencourse.networks.noisy import NoisyEncoder
 
 __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "Discriminator",
     "Generator",
+    "NoisyEncoder",
     "UpsampleConv2d",
     "coder",
     "conv_discriminator",

@@ -78,7 +78,8 @@ def fit(
         data: what to train on.
         epochs: passes over the data in total; a resumed run goes on up to this number.
         batch_size: pictures in a mini-batch.
-        learning_rate: step size of every player; the method's own when not given.
+        learning_rate: step size of every player; the method's own, which may differ from player to player,
+            when not given.
         device: "auto", or the name of a device.
         precision: "float32", or "bfloat16" (autocast: forward passes in bfloat16, weights in float32).
         seed: of the shuffling and of the method's own noise. Same seed, device and versions: same result.
@@ -104,8 +105,12 @@ def fit(
     target = choose_device(device)
     method.to(target)
     players = {name: list(parameters) for name, parameters in method.players().items()}
-    rate = method.learning_rate if learning_rate is None else learning_rate
-    update = Update(players, {name: adam(own, rate, method.betas) for name, own in players.items()}, clip)
+    rates = dict.fromkeys(players, method.learning_rate if learning_rate is None else learning_rate)
+    if learning_rate is None:
+        rates |= {name: rate for name, rate in method.rates.items() if name in players}
+    update = Update(
+        players, {name: adam(own, rates[name], method.betas) for name, own in players.items()}, clip
+    )
     averaged = None
     if average is not None:
         averaged = AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NoReturn, Protocol
 
@@ -31,11 +31,13 @@ class Method(nn.Module, ABC):
         shape: (C, H, W) of the pictures.
         learning_rate: default step size of every player's Adam optimiser.
         betas: its default decay rates.
+        rates: step sizes of the players, by name, that should not have the common one.
     """
 
     shape: tuple[int, int, int]
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
+    rates: Mapping[str, float] = {}
 
     @abstractmethod
     def players(self) -> dict[str, Iterable[nn.Parameter]]:

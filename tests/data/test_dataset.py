@@ -125,3 +125,39 @@ def test_of_class_keeps_the_order() -> None:
     assert some.labels.tolist() == [3, 1, 3, 1]
     assert some.classes == data.classes
     assert len(data.of_class(0)) == 0
+
+
+def of_three_classes() -> ImageDataset:
+    labels = torch.tensor([2, 0, 1, 2, 0, 1, 2, 2])
+    images = torch.arange(8, dtype=torch.uint8)[:, None, None, None].expand(8, 1, 2, 2).clone()
+    return ImageDataset(images, labels)
+
+
+def test_a_few_of_each_class_come_from_the_start_or_by_chance() -> None:
+    data = of_three_classes()
+    few = data.of_each_class(2)
+    assert few.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert few.images[:, 0, 0, 0].tolist() == [1, 4, 2, 5, 0, 3]
+    drawn = [data.of_each_class(2, torch.Generator().manual_seed(s)) for s in range(8)]
+    for some in drawn:
+        assert some.labels.tolist() == [0, 0, 1, 1, 2, 2]
+        rows = some.images[:, 0, 0, 0].tolist()
+        assert len(set(rows)) == 6 and data.labels[rows].tolist() == some.labels.tolist()
+    assert len({tuple(some.images[:, 0, 0, 0].tolist()) for some in drawn}) > 1
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_more_of_each_class_than_there_are_is_refused(n: int) -> None:
+    with pytest.raises(ValueError, match=f"n is {n}: images has 2 images of class 0; give 1 to 2"):
+        of_three_classes().of_each_class(n)
+
+
+def test_hidden_labels_are_minus_one_and_the_images_stay() -> None:
+    data = of_three_classes()
+    hidden = data.hide_labels(3)
+    assert hidden.labels.tolist() == [2, 0, 1, -1, -1, -1, -1, -1]
+    assert torch.equal(hidden.images, data.images) and data.labels.min() == 0
+    assert data.hide_labels(8).labels.tolist() == data.labels.tolist()
+    for keep in (-1, 9):
+        with pytest.raises(ValueError, match=f"keep is {keep}"):
+            data.hide_labels(keep)

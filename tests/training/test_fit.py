@@ -134,6 +134,21 @@ def test_the_learning_rate_is_the_methods_own_unless_given(toy_data: ImageDatase
         )
 
 
+def test_a_player_may_have_a_step_size_of_its_own_unless_one_is_given_to_all(
+    make_toy: type, toy_data: ImageDataset
+) -> None:
+    one = toy_data.take(8)
+    for given, slow, fast in ((None, 1e-3, 0.02), (0.25, 0.25, 0.25)):
+        method = make_toy()
+        method.learning_rate, method.rates = 1e-3, {"decoder": 0.02, "nobody": 7.0}
+        before = {name: p.detach().clone() for name, p in method.named_parameters()}
+        fit(method, one, learning_rate=given, **QUIET)
+        moved = {name: (p - before[name]).abs().max().item() for name, p in method.named_parameters()}
+        # the first step of Adam has the length of the learning rate
+        assert moved["encoder.1.weight"] == pytest.approx(slow, rel=1e-2)
+        assert moved["decoder.0.weight"] == pytest.approx(fast, rel=1e-2)
+
+
 def test_clip_reaches_the_update(make_toy: type, toy_data: ImageDataset) -> None:
     free, clipped, loose = make_toy(), make_toy(), make_toy()
     fit(free, toy_data, **QUIET)

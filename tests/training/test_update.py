@@ -198,3 +198,18 @@ def test_a_finite_loss_with_an_infinite_slope_stops_before_anything_moves(clip: 
     after = update.optimizers["first"].state_dict()["state"]
     assert all(torch.equal(after[i][k], v) for i, s in kept.items() for k, v in s.items())
     assert update.steps["first"] == 1
+def test_two_players_may_own_one_network_and_each_moves_it_with_its_own_optimiser() -> None:
+    """An adversarial autoencoder's encoder moves in two phases. Each must start from no gradient at all, and
+    keep its own running averages."""
+    net, by_hand = Pair(), Pair()
+    players = {name: list(net.first.parameters()) for name in ("one", "other")}
+    update = Update(players, {name: adam(own, LR, BETAS) for name, own in players.items()})
+    optimizers = [torch.optim.Adam(by_hand.first.parameters(), lr=LR, betas=BETAS) for _ in range(2)]
+    for step in range(3):
+        for index, player in enumerate(players):
+            update(player, net(data(2 * step + index)))
+            by_hand.zero_grad()
+            by_hand(data(2 * step + index)).backward()
+            optimizers[index].step()
+    torch.testing.assert_close(copies(net), copies(by_hand))
+    assert all(p.grad is None for p in net.second.parameters())

@@ -1,0 +1,31 @@
+"""An encoder with noise: the noise is read, in the hidden layer, and drawn anew when it is not given."""
+
+import torch
+from torch import Tensor, nn
+
+from gencourse.networks import NoisyEncoder
+
+
+def encoder() -> NoisyEncoder:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return NoisyEncoder(nn.Sequential(nn.Flatten(), nn.Linear(12, 6)), width=6, noise_size=2, n_out=3)
+
+
+def x(n: int = 4) -> Tensor:
+    return torch.rand(n, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_same_noise_gives_the_same_code_and_other_noise_another() -> None:
+    net, noise = encoder(), torch.randn(4, 2, generator=torch.Generator().manual_seed(0))
+    assert net(x(), noise).shape == (4, 3)
+    assert torch.equal(net(x(), noise), net(x(), noise))
+    assert not torch.equal(net(x(), noise), net(x(), -noise))
+    assert not torch.equal(net(x()), net(x()))
+
+
+def test_noise_joins_the_features_before_a_hidden_layer() -> None:
+    net, noise = encoder(), torch.ones(4, 2)
+    first, _, last = net.head
+    by_hand = last(first(torch.cat([net.body(x()).relu(), noise], dim=1)).relu())
+    torch.testing.assert_close(net(x(), noise), by_hand)
