@@ -7,6 +7,7 @@ from gencourse.losses.adversarial import (
     gradient_penalty,
     r1_penalty,
 )
+from gencourse.losses.masked import masked_patch_error, masked_patch_loss, normalise_patches
 from gencourse.losses.reconstruction import (
     bernoulli_entropy,
     bernoulli_nll,
@@ -24,6 +25,9 @@ __all__ = [
     "generator_loss",
     "gradient_penalty",
     "l1_penalty",
+    "masked_patch_error",
+    "masked_patch_loss",
+    "normalise_patches",
     "r1_penalty",
     "squared_error",
 ]

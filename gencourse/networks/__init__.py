@@ -15,13 +15,29 @@ from gencourse.networks.gan import (
     normalise_spectrum,
 )
 from gencourse.networks.mlp import mlp
+from gencourse.networks.vit import (
+    TransformerBlock,
+    ViTDecoder,
+    ViTEncoder,
+    attention,
+    fill_and_restore,
+    patchify,
+    random_masking,
+    sincos_positions,
+    split_by_mask,
+    unpatchify,
+)
 
 __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "Discriminator",
     "Generator",
+    "TransformerBlock",
     "UpsampleConv2d",
+    "ViTDecoder",
+    "ViTEncoder",
+    "attention",
     "conv_discriminator",
     "conv_generator",
     "conv_stages",
@@ -29,8 +45,14 @@ __all__ = [
     "dcgan_generator",
     "dense_discriminator",
     "dense_generator",
+    "fill_and_restore",
     "has_batch_norm",
     "he_init",
     "mlp",
     "normalise_spectrum",
+    "patchify",
+    "random_masking",
+    "sincos_positions",
+    "split_by_mask",
+    "unpatchify",
 ]
