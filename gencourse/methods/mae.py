@@ -409,10 +409,10 @@ class Classifier(Method):
                 )
         if classes < 2:
             raise ValueError(f"classes is {classes}: give at least 2.")
-        self.encoder: Any = copy.deepcopy(encoder).requires_grad_(not frozen)
-        self.shape = self.encoder.shape
+        network: Any = copy.deepcopy(encoder).requires_grad_(not frozen)
+        self.encoder, self.shape = network, network.shape
         with seeded(seed):
-            self.head = nn.Linear(self.encoder.width, classes)
+            self.head = nn.Linear(network.width, classes)
 
     def players(self) -> dict[str, Iterable[nn.Parameter]]:
         """One player: head and, unless it is frozen, encoder."""
