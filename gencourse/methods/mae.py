@@ -214,7 +214,7 @@ class MAE(_Masked):
         depth: int = 4,
         heads: int = 4,
         decoder_width: int = 64,
-        decoder_depth: int = 2,
+        decoder_depth: int = 1,
         decoder_heads: int = 4,
         mask_ratio: float = 0.75,
         mask_tokens_in: str = "decoder",
