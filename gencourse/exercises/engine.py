@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 __all__ = ["CHAPTERS", "Exercise", "NotYet", "Wrong", "check", "exercise", "expect", "verdict"]
 
-CHAPTERS = {"1": "autoencoder", "2": "gan"}
+CHAPTERS = {"1": "autoencoder", "2": "gan", "5": "mae"}
 """Chapter number to the module of this room that holds its exercises."""
 
 
