@@ -33,10 +33,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
-from torchvision.transforms import ToTensor
+from torchvision.transforms import Compose, Lambda, Pad, ToTensor
 
 from gencourse.data import ImageDataset, load
-from gencourse.methods import Autoencoder
+from gencourse.methods import MAE, Autoencoder
 from gencourse.training import Method, Update, adam, choose_device, fit
 
 README = Path(__file__).with_name("README.md")
@@ -46,6 +46,10 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 METHODS: dict[str, Callable[[], Method]] = {
     "autoencoder, dense": lambda: Autoencoder("dense", code_size=16, hidden=(512,)),
     "autoencoder, conv": lambda: Autoencoder("conv", code_size=32),
+    # digits in a black frame, three equal channels: the size at which a public implementation was measured
+    "masked autoencoder, 3×32×32": lambda: MAE(
+        (3, 32, 32), patch=4, width=96, depth=4, decoder_width=64, decoder_depth=2, class_token=True
+    ),
 }
 
 
@@ -67,21 +71,34 @@ class TextbookMover:
 
 
 class Bench:
-    """The three ways, for one choice of device, precision, batch size and images."""
+    """The three ways, for one choice of device, precision, batch size, images and their shape."""
 
     def __init__(
-        self, data: ImageDataset, folder: Path, device: torch.device, args: argparse.Namespace
+        self,
+        digits: ImageDataset,
+        shape: tuple[int, int, int],
+        folder: Path,
+        device: torch.device,
+        args: argparse.Namespace,
     ) -> None:
+        channels, height, _ = shape
+        self.frame, self.channels = (height - 28) // 2, channels
+        images = torch.nn.functional.pad(digits.images, (self.frame,) * 4).repeat(1, channels, 1, 1)
+        data = ImageDataset(images, digits.labels)
         self.data, self.folder, self.device = data, folder, device
         self.batch_size: int = args.batch_size
         self.precision: str = args.precision
         self.ready = list(data.batches(args.batch_size, device=device))
-        write_torchvision_mnist(data, folder)
+        write_torchvision_mnist(digits, folder)
 
     def textbook(self, method: Method) -> None:
         method.to(self.device).train()
         move = TextbookMover(method)
-        images = MNIST(str(self.folder), train=True, transform=ToTensor())
+        steps = [Pad(self.frame)] if self.frame else []
+        steps.append(ToTensor())
+        if self.channels > 1:
+            steps.append(Lambda(lambda x: x.expand(self.channels, -1, -1)))
+        images = MNIST(str(self.folder), train=True, transform=Compose(steps))
         for x, y in DataLoader(images, batch_size=self.batch_size, shuffle=True):
             with self._autocast():
                 method.step(x.to(self.device), move, y.to(self.device))
@@ -197,9 +214,11 @@ def main() -> None:
     results: dict[str, dict[str, float]] = {}
     parameters: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(data, Path(folder, "all"), device, args)
-        warm = Bench(data.take(min(len(data), 20 * args.batch_size)), Path(folder, "few"), device, args)
+        few = data.take(min(len(data), 20 * args.batch_size))
         for name in args.method or METHODS:
+            shape = METHODS[name]().shape
+            bench = Bench(data, shape, Path(folder, "all"), device, args)
+            warm = Bench(few, shape, Path(folder, "few"), device, args)
             results[name] = measure(name, bench, warm, args.repeats)
             parameters[name] = sum(p.numel() for p in METHODS[name]().parameters())
             print(name, {k: round(v, 3) for k, v in results[name].items()}, flush=True)
