@@ -226,6 +226,8 @@ function render({ model, el }) {
     return Float32Array.from({ length: pixels }, (_, i) => bytes.getUint8(from + i) / 255);
   };
 
+  const patchOf = (at) => Math.floor(at / side / patch) * grid + Math.floor((at % side) / patch);
+
   // A grey picture, with the hidden patches cut out of it if they are given.
   function show(canvas, picture, colours, hidden) {
     const pen = begin(canvas), step = canvas.clientWidth / side;
@@ -257,7 +259,7 @@ function render({ model, el }) {
 
   function mark(pen, canvas) {
     const wide = (patch * canvas.clientWidth) / side;
-    for (const [colour, thickness] of [["#000", 4], ["#ffb000", 2]]) {
+    for (const [colour, thickness] of [["#000", 4], ["#ff5a78", 2]]) {
       pen.strokeStyle = colour;
       pen.lineWidth = thickness;
       pen.strokeRect((ring % grid) * wide + 1, Math.floor(ring / grid) * wide + 1, wide - 2, wide - 2);
@@ -271,9 +273,10 @@ function render({ model, el }) {
     if (some === count) output.textContent = `${share}: the network has nothing to go by, show at least one.`;
     else if (!some) output.textContent = `${share}: the network has nothing to fill in.`;
     else {
-      const error = hiddenError(sizes, picture, filled, hidden);
-      output.textContent = `${share} · mean squared error there: ${error.toFixed(4)} (guessing grey: ${
-        hiddenError(sizes, picture, new Float32Array(pixels).fill(0.5), hidden).toFixed(4)})`;
+      const seen = picture.filter((_, at) => !hidden[patchOf(at)]);
+      const guess = new Float32Array(pixels).fill(seen.reduce((sum, one) => sum + one, 0) / seen.length);
+      const [error, flat] = [filled, guess].map((made) => hiddenError(sizes, picture, made, hidden).toFixed(4));
+      output.textContent = `${share} · mean squared error there: ${error}\nthe mean of the visible pixels everywhere: ${flat}`;
     }
     truth.setAttribute("aria-label", `The whole digit: ${label === 8 ? "an" : "a"} ${label}`);
     if (!pad.clientWidth) return; // the figure is folded away
