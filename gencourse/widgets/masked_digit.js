@@ -233,17 +233,12 @@ function render({ model, el }) {
     const pen = begin(canvas), step = canvas.clientWidth / side;
     for (let at = 0; at < pixels; at++) {
       const grey = Math.round(255 * picture[at]), x = at % side, y = Math.floor(at / side);
-      pen.fillStyle = `rgb(${grey}, ${grey}, ${grey})`;
+      const isHidden = hidden && hidden[patchOf(at)]; // not covered up afterwards: at its edges it would shine through
+      pen.fillStyle = isHidden ? colours.hole : `rgb(${grey}, ${grey}, ${grey})`;
       pen.fillRect(x * step, y * step, step + 0.5, step + 0.5); // no seams between pixels
     }
     if (!hidden) return pen;
     const wide = patch * step;
-    hidden.forEach((isHidden, place) => {
-      if (!isHidden) return;
-      const x = (place % grid) * wide, y = Math.floor(place / grid) * wide;
-      pen.fillStyle = colours.hole;
-      pen.fillRect(x, y, wide, wide);
-    });
     pen.strokeStyle = colours.line;
     pen.lineWidth = 1;
     pen.beginPath();
