@@ -235,7 +235,7 @@ function render({ model, el }) {
       const grey = Math.round(255 * picture[at]), x = at % side, y = Math.floor(at / side);
       const isHidden = hidden && hidden[patchOf(at)]; // not covered up afterwards: at its edges it would shine through
       pen.fillStyle = isHidden ? colours.hole : `rgb(${grey}, ${grey}, ${grey})`;
-      pen.fillRect(x * step, y * step, step + 0.5, step + 0.5); // no seams between pixels
+      pen.fillRect(x * step, y * step, step + 1, step + 1); // no seams between pixels
     }
     if (!hidden) return pen;
     const wide = patch * step;
