@@ -1,4 +1,4 @@
-"""Studies of chapter 5: the mask ratio, and one change at a time to the masked autoencoder."""
+"""Studies of chapter 5: the mask ratio, one change at a time to the method, few labels, and anomalies."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ import torch
 from torch import nn
 
 from gencourse.data import ImageDataset, load
-from gencourse.evaluation import features_of, linear_probe
-from gencourse.methods import MAE, Classifier
+from gencourse.evaluation import PCA, auroc, errors_of, features_of, linear_probe
+from gencourse.methods import MAE, Autoencoder, Classifier
 from gencourse.presets import preset
 from gencourse.studies.engine import Study
 from gencourse.studies.masked_digit import masked_error
 from gencourse.training import fit, warmup_cosine
 
 __all__ = [
+    "ANOMALY",
+    "FEW_LABELS",
     "MAE_VARIANTS",
     "MASK_RATIO",
     "RATIOS",
     "VARIANTS",
     "accuracy",
+    "anomaly",
+    "few_labels",
     "fine_tune",
     "labelled",
     "mae_variant",
@@ -149,6 +153,65 @@ def _measured(model: MAE, seed: int) -> dict[str, float]:
     return {"error_at_three_quarters": error, "fine_tuned": tuned, "probed": probed}
 
 
+def few_labels(start: str, labels: int, seed: int) -> dict[str, float]:
+    """Test accuracy with a few labels: the same network pre-trained and from scratch, and simple baselines.
+
+    Args:
+        start: "pretrained", "scratch", "pixels" (logistic regression on raw pixels) or "pca" (on 32 principal
+            components of all training pictures).
+        labels: how many labelled pictures.
+        seed: of weights, shuffling, masks, and of the choice of labels.
+    """
+    sizes = preset()
+    few, test = labelled(labels, seed), load("mnist", split="test").take(sizes.test_images)
+    if start in ("pretrained", "scratch"):
+        model = pretrain(seed)[0] if start == "pretrained" else MAE(seed=seed)
+        return {"accuracy": accuracy(fine_tune(model.encoder, few, seed), test)}
+    if start == "pixels":
+        rows = [data.x.flatten(1) for data in (few, test)]
+    else:
+        pca = PCA(load("mnist").take(sizes.train_images), 32)
+        rows = [pca.encode(data.x) for data in (few, test)]
+    return {"accuracy": linear_probe(rows[0], few.labels, rows[1], test.labels)}
+
+
+def anomaly(digit: int, seed: int) -> dict[str, float]:
+    """AUROC for a digit that was left out of training: masked autoencoder against chapter 1's autoencoder.
+
+    Args:
+        digit: the anomaly.
+        seed: of weights, shuffling and masks.
+    """
+    sizes = preset()
+    normal = load("mnist").take(sizes.train_images).of_class(*(d for d in range(10) if d != digit))
+    test = load("mnist", split="test").take(sizes.test_images)
+    is_anomaly = test.labels == digit
+    masked, epochs = MAE(seed=seed), max(1, 3 * sizes.epochs // 5)
+    fit(
+        masked,
+        normal,
+        epochs=epochs,
+        batch_size=64,
+        learning_rate=1e-3,
+        schedule=warmup_cosine(0.05),
+        seed=seed,
+        progress=False,
+    )
+    plain = Autoencoder("conv", code_size=32, seed=seed)
+    fit(plain, normal, epochs=epochs, seed=seed, progress=False)
+
+    def masked_auroc(masks: int) -> float:
+        scores = [masked.anomaly_score(x, masks) for x, _ in test.batches(1000, device=masked.device)]
+        return auroc(torch.cat(scores), is_anomaly)
+
+    errors = errors_of(plain.reconstruct, test, device=plain.device)
+    return {
+        "one_mask": masked_auroc(1),
+        "sixteen_masks": masked_auroc(16),
+        "autoencoder": auroc(errors, is_anomaly),
+    }
+
+
 MASK_RATIO = Study(
     name="mask_ratio",
     settings=tuple({"ratio": ratio, "seed": seed} for seed in range(3) for ratio in RATIOS),
@@ -159,4 +222,21 @@ MAE_VARIANTS = Study(
     name="mae_variants",
     settings=tuple({"variant": variant, "seed": seed} for seed in range(3) for variant in VARIANTS),
     run=mae_variant,
+)
+
+FEW_LABELS = Study(
+    name="few_labels",
+    settings=tuple(
+        {"start": start, "labels": labels, "seed": seed}
+        for seed in range(3)
+        for start in ("pretrained", "scratch", "pixels", "pca")
+        for labels in (100, 1000)
+    ),
+    run=few_labels,
+)
+
+ANOMALY = Study(
+    name="mae_anomaly",
+    settings=tuple({"digit": digit, "seed": 0} for digit in range(10)),
+    run=anomaly,
 )

@@ -36,6 +36,26 @@ def test_a_row_can_be_run(study: Study, tmp_path: Path) -> None:
     assert all(0 < row[name] < 1 for name in ("error_at_three_quarters", "probed"))
 
 
+@pytest.mark.parametrize("start", ["pretrained", "scratch", "pixels", "pca"])
+def test_few_labels_are_compared_on_the_same_pictures(start: str) -> None:
+    row = mae.few_labels(start, 60, seed=0)
+    assert set(row) == {"accuracy"} and 0 <= row["accuracy"] <= 1
+    assert {"start": start, "labels": 100, "seed": 2} in mae.FEW_LABELS.settings
+
+
+def test_the_strange_digit_is_not_in_the_training_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, real = [], mae.fit
+
+    def watched(method, data, **options):
+        seen.append(set(data.labels.tolist()))
+        return real(method, data.take(100), **options)
+
+    monkeypatch.setattr(mae, "fit", watched)
+    row = mae.anomaly(4, seed=0)
+    assert seen == [set(range(10)) - {4}] * 2
+    assert all(0 <= value <= 1 for value in row.values()) and len(row) == 3
+
+
 def test_the_mask_ratios_differ_in_what_they_hide() -> None:
     hidden = [int(MAE(mask_ratio=ratio, width=8, depth=1).random_mask(1).sum()) for ratio in mae.RATIOS]
     assert hidden == [4, 8, 10, 12, 14] and len(mae.MASK_RATIO.settings) == 15
