@@ -40,6 +40,10 @@ from torchvision.transforms import Compose, Pad, ToTensor
 from gencourse.data import ImageDataset, load
 from gencourse.methods import GAN, Autoencoder
 from gencourse.networks import UpsampleConv2d
+from torchvision.transforms import Compose, Lambda, Pad, ToTensor
+
+from gencourse.data import ImageDataset, load
+from gencourse.methods import MAE, Autoencoder
 from gencourse.training import Method, Update, adam, choose_device, fit
 
 README = Path(__file__).with_name("README.md")
@@ -63,6 +67,12 @@ METHODS: dict[str, Case] = {
     # five moves of the critic for every mini-batch: five times the work of a loop that takes a new one for each
     "GAN, dense, Wasserstein with gradient penalty": Case(
         lambda: GAN("dense", noise_size=100, loss="wasserstein", gradient_penalty=10.0, critic_steps=5)
+METHODS: dict[str, Callable[[], Method]] = {
+    "autoencoder, dense": lambda: Autoencoder("dense", code_size=16, hidden=(512,)),
+    "autoencoder, conv": lambda: Autoencoder("conv", code_size=32),
+    # digits in a black frame, three equal channels: the size at which a public implementation was measured
+    "masked autoencoder, 3×32×32": lambda: MAE(
+        (3, 32, 32), patch=4, width=96, depth=4, decoder_width=64, decoder_depth=2, class_token=True
     ),
 }
 
@@ -85,7 +95,7 @@ class TextbookMover:
 
 
 class Bench:
-    """The three ways, for one choice of device, precision, batch size and images."""
+    """The three ways, for one choice of device, precision, batch size, images and their shape."""
 
     def __init__(
         self, data: ImageDataset, side: int, folder: Path, device: torch.device, args: argparse.Namespace
@@ -97,12 +107,33 @@ class Bench:
         self.rim = (side - data.shape[1]) // 2
         self.data = replace(data, images=F.pad(data.images, (self.rim,) * 4))
         self.ready = list(self.data.batches(args.batch_size, device=device))
+        self,
+        digits: ImageDataset,
+        shape: tuple[int, int, int],
+        folder: Path,
+        device: torch.device,
+        args: argparse.Namespace,
+    ) -> None:
+        channels, height, _ = shape
+        self.frame, self.channels = (height - 28) // 2, channels
+        images = torch.nn.functional.pad(digits.images, (self.frame,) * 4).repeat(1, channels, 1, 1)
+        data = ImageDataset(images, digits.labels)
+        self.data, self.folder, self.device = data, folder, device
+        self.batch_size: int = args.batch_size
+        self.precision: str = args.precision
+        self.ready = list(data.batches(args.batch_size, device=device))
+        write_torchvision_mnist(digits, folder)
 
     def textbook(self, method: Method) -> None:
         as_published(method)
         method.to(self.device).train()
         move = TextbookMover(method)
         images = MNIST(str(self.folder), train=True, transform=Compose([Pad(self.rim), ToTensor()]))
+        steps = [Pad(self.frame)] if self.frame else []
+        steps.append(ToTensor())
+        if self.channels > 1:
+            steps.append(Lambda(lambda x: x.expand(self.channels, -1, -1)))
+        images = MNIST(str(self.folder), train=True, transform=Compose(steps))
         for x, y in DataLoader(images, batch_size=self.batch_size, shuffle=True):
             with self._autocast():
                 method.step(x.to(self.device), move, y.to(self.device))
@@ -233,6 +264,11 @@ def main() -> None:
             bench = Bench(data, side, Path(folder, f"all{side}"), device, args)
             few = data.take(min(len(data), 20 * args.batch_size))
             warm = Bench(few, side, Path(folder, f"few{side}"), device, args)
+        few = data.take(min(len(data), 20 * args.batch_size))
+        for name in args.method or METHODS:
+            shape = METHODS[name]().shape
+            bench = Bench(data, shape, Path(folder, "all"), device, args)
+            warm = Bench(few, shape, Path(folder, "few"), device, args)
             results[name] = measure(name, bench, warm, args.repeats)
             parameters[name] = sum(p.numel() for p in METHODS[name].make().parameters())
             print(name, {k: round(v, 3) for k, v in results[name].items()}, flush=True)

@@ -12,6 +12,7 @@ __all__ = ["CHAPTERS", "Exercise", "NotYet", "Wrong", "check", "exercise", "expe
 
 CHAPTERS = {"1": "autoencoder", "2": "gan", "3": "ae_gan"}
 CHAPTERS = {"1": "autoencoder", "2": "gan", "4": "aae"}
+CHAPTERS = {"1": "autoencoder", "2": "gan", "5": "mae"}
 """Chapter number to the module of this room that holds its exercises."""
 
 

@@ -10,6 +10,7 @@ from gencourse.losses.adversarial import (
 )
 from gencourse.losses.latent import kl_to_standard_normal
 from gencourse.losses.latent import mmd
+from gencourse.losses.masked import masked_patch_error, masked_patch_loss, normalise_patches
 from gencourse.losses.reconstruction import (
     bernoulli_entropy,
     bernoulli_nll,
@@ -30,6 +31,9 @@ __all__ = [
     "kl_to_standard_normal",
     "l1_penalty",
     "mmd",
+    "masked_patch_error",
+    "masked_patch_loss",
+    "normalise_patches",
     "r1_penalty",
     "squared_error",
 ]

@@ -30,6 +30,14 @@ __all__ = [
     "MixturePrior",
     "Prior",
     "SwissRollPrior",
+from gencourse.methods.mae import MAE, Classifier, MaskedConvAutoencoder
+
+__all__ = [
+    "GAN",
+    "MAE",
+    "Autoencoder",
+    "Classifier",
+    "MaskedConvAutoencoder",
     "dirac_eigenvalues",
     "dirac_flow",
     "dirac_path",

@@ -17,6 +17,18 @@ from gencourse.networks.gan import (
 )
 from gencourse.networks.mlp import mlp
 from gencourse.networks.noisy import NoisyEncoder
+from gencourse.networks.vit import (
+    TransformerBlock,
+    ViTDecoder,
+    ViTEncoder,
+    attention,
+    fill_and_restore,
+    patchify,
+    random_masking,
+    sincos_positions,
+    split_by_mask,
+    unpatchify,
+)
 
 __all__ = [
     "ConvDecoder",
@@ -26,6 +38,11 @@ __all__ = [
     "NoisyEncoder",
     "UpsampleConv2d",
     "coder",
+    "TransformerBlock",
+    "UpsampleConv2d",
+    "ViTDecoder",
+    "ViTEncoder",
+    "attention",
     "conv_discriminator",
     "conv_generator",
     "conv_stages",
@@ -33,8 +50,14 @@ __all__ = [
     "dcgan_generator",
     "dense_discriminator",
     "dense_generator",
+    "fill_and_restore",
     "has_batch_norm",
     "he_init",
     "mlp",
     "normalise_spectrum",
+    "patchify",
+    "random_masking",
+    "sincos_positions",
+    "split_by_mask",
+    "unpatchify",
 ]

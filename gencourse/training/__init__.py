@@ -10,6 +10,7 @@ from gencourse.training.checkpoint import (
 from gencourse.training.fit import Batches, choose_device, fit
 from gencourse.training.history import History
 from gencourse.training.method import Method, Mover, seeded
+from gencourse.training.schedule import Schedule, scaled_learning_rate, warmup_cosine
 from gencourse.training.update import NonFiniteLossError, Update, adam
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Method",
     "Mover",
     "NonFiniteLossError",
+    "Schedule",
     "Update",
     "adam",
     "choose_device",
@@ -26,6 +28,8 @@ __all__ = [
     "load_weights",
     "read_checkpoint",
     "save_weights",
+    "scaled_learning_rate",
     "seeded",
+    "warmup_cosine",
     "write_checkpoint",
 ]

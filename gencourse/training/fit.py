@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from gencourse.training.checkpoint import CheckpointError, read_checkpoint, restore_state, write_checkpoint
 from gencourse.training.history import History
 from gencourse.training.method import Method, seeded
+from gencourse.training.schedule import Schedule
 from gencourse.training.update import Update, adam
 
 __all__ = ["Batches", "choose_device", "fit"]
@@ -62,6 +63,7 @@ def fit(
     epochs: int = 1,
     batch_size: int = 64,
     learning_rate: float | None = None,
+    schedule: Schedule | None = None,
     device: torch.device | str = "auto",
     precision: str = "float32",
     seed: int = 0,
@@ -80,6 +82,9 @@ def fit(
         batch_size: pictures in a mini-batch.
         learning_rate: step size of every player; the method's own, which may differ from player to player,
             when not given.
+        learning_rate: step size of every player; the method's own when not given.
+        schedule: factor of the step size for each mini-batch, for example `warmup_cosine()`; None for a
+            constant step size. It spreads over all epochs, so a resumed run must ask for as many as before.
         device: "auto", or the name of a device.
         precision: "float32", or "bfloat16" (autocast: forward passes in bfloat16, weights in float32).
         seed: of the shuffling and of the method's own noise. Same seed, device and versions: same result.
@@ -111,12 +116,16 @@ def fit(
     update = Update(
         players, {name: adam(own, rates[name], method.betas) for name, own in players.items()}, clip
     )
+    rate = method.learning_rate if learning_rate is None else learning_rate
+    optimizers = {name: adam(own, rate, method.betas, method.weight_decay) for name, own in players.items()}
+    update = Update(players, optimizers, clip)
     averaged = None
     if average is not None:
         averaged = AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True)
         averaged.eval()
     facts: dict[str, Any] = {"class": type(method).__name__, "seed": seed, "batch_size": batch_size}
     facts |= {"images": len(data), "precision": precision, "torch": torch.__version__}
+    facts |= {"scheduled_epochs": None if schedule is None else epochs}
     history = History(averaged=None if averaged is None else averaged.module)
     dtype = _PRECISIONS[precision]
 
@@ -133,7 +142,9 @@ def fit(
             # TQDM_DISABLE is tqdm's own switch, but its notebook bar does not look at it
             if progress and not os.environ.get("TQDM_DISABLE"):
                 batches = tqdm(batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", leave=False)
-            for x, y in batches:
+            for number, (x, y) in enumerate(batches, start=epoch * total):
+                if schedule is not None:
+                    _set_rate(update, rate * schedule(number, epochs * total))
                 with _autocast(target, dtype):
                     record = method.step(x, update, y)
                 if averaged is not None:
@@ -156,6 +167,12 @@ def _training(method: Method) -> Iterator[None]:
         yield
     finally:
         method.eval()
+
+
+def _set_rate(update: Update, rate: float) -> None:
+    for optimizer in update.optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = rate
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
@@ -227,7 +244,7 @@ def _restore(
     facts: dict[str, Any],
 ) -> None:
     tensors, saved = read_checkpoint(path)
-    for name in ("class", "seed", "batch_size", "images", "precision"):
+    for name in ("class", "seed", "batch_size", "images", "precision", "scheduled_epochs"):
         if saved.get(name) != facts[name]:
             raise CheckpointError(
                 f"checkpoint {str(path)!r} was made with {name} = {saved.get(name)!r}, this run has "

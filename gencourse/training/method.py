@@ -32,12 +32,14 @@ class Method(nn.Module, ABC):
         learning_rate: default step size of every player's Adam optimiser.
         betas: its default decay rates.
         rates: step sizes of the players, by name, that should not have the common one.
+        weight_decay: how fast AdamW shrinks the weights; 0 for plain Adam.
     """
 
     shape: tuple[int, int, int]
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     rates: Mapping[str, float] = {}
+    weight_decay: float = 0.0
 
     @abstractmethod
     def players(self) -> dict[str, Iterable[nn.Parameter]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam, AdamW, Optimizer
 
 __all__ = ["NonFiniteLossError", "Update", "adam"]
 
@@ -16,13 +17,32 @@ class NonFiniteLossError(ArithmeticError):
     """A loss or its gradient became NaN or infinite: training stopped before it could spoil the weights."""
 
 
-def adam(parameters: Iterable[nn.Parameter], lr: float, betas: tuple[float, float]) -> Optimizer:
-    """Adam in the fastest form that the device has; all forms compute the same update."""
+def adam(
+    parameters: Iterable[nn.Parameter], lr: float, betas: tuple[float, float], weight_decay: float = 0.0
+) -> Optimizer:
+    """Adam in the fastest form that the device has; all forms compute the same update.
+
+    Args:
+        parameters: what to move.
+        lr: step size.
+        betas: decay rates of the two moments.
+        weight_decay: with more than 0, AdamW (Loshchilov & Hutter, 2019): each step also shrinks the weights
+            by the factor 1 − lr·weight_decay. Biases, norms and learnt tokens are vectors and do not shrink.
+    """
     parameters = list(parameters)
-    try:
-        return Adam(parameters, lr=lr, betas=betas, fused=True)
-    except RuntimeError:  # this device or this version of torch has no fused kernel
-        return Adam(parameters, lr=lr, betas=betas)
+    groups: list[dict[str, Any]] = [{"params": parameters}]
+    if weight_decay:
+        matrices, vectors = ([p for p in parameters if (p.dim() > 1) == many] for many in (True, False))
+        groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    for fused in (True, False):
+        try:
+            if weight_decay:
+                return AdamW(groups, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused)
+            return Adam(groups, lr=lr, betas=betas, fused=fused)
+        except RuntimeError:  # this device or this version of torch has no fused kernel
+            if not fused:
+                raise
+    raise AssertionError("one of the two forms has returned")
 
 
 class Update:

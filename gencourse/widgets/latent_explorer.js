@@ -5,14 +5,6 @@
 
 // ---- the decoder ---------------------------------------------------------------------------------------
 
-// The number in the i-th pair of bytes, read as float16: sign, five bits of exponent, ten of fraction.
-function float16(data, i) {
-  const bits = data.getUint16(2 * i, true);
-  const exponent = (bits >> 10) & 31, fraction = bits & 1023;
-  const size = exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24;
-  return bits >> 15 ? -size : size;
-}
-
 // Layers of the decoder from their bytes. Each output of a layer has one row: its weights are whole numbers
 // from -127 to 127 (in `weights`), which its scale turns back into weights; `rows` has each row's scale and bias.
 export function unpack(weights, rows, sizes) {

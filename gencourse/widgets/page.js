@@ -5,6 +5,14 @@ function view(bytes) {
   return ArrayBuffer.isView(bytes) ? new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new DataView(bytes);
 }
 
+// The number in the i-th pair of bytes, read as float16: sign, five bits of exponent, ten of fraction.
+function float16(data, i) {
+  const bits = data.getUint16(2 * i, true);
+  const exponent = (bits >> 10) & 31, fraction = bits & 1023;
+  const size = exponent ? (1024 + fraction) * 2 ** (exponent - 25) : fraction * 2 ** -24;
+  return bits >> 15 ? -size : size;
+}
+
 // The figure's part of the page.
 function frame(el, name, html) {
   const root = document.createElement("div");

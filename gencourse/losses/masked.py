@@ -1,0 +1,95 @@
+"""What a masked autoencoder makes small: the error on the patches that it could not see.
+
+Unlike the other reconstruction losses of the course this one is a *mean* over pixels, as it is published: the
+number of masked pixels is a setting, and the loss is to mean the same for each.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+__all__ = ["masked_patch_error", "masked_patch_loss", "normalise_patches"]
+
+
+def masked_patch_loss(prediction: Tensor, target: Tensor, mask: Tensor, normalise: bool = False) -> Tensor:
+    """Mean squared error over the masked patches and their pixels, eq. (5.11) (He et al., 2022, section 3).
+
+    Args:
+        prediction: predicted patches, shape (B, N, n) with n = p·p·C numbers a patch.
+        target: the picture's patches, the same shape.
+        mask: 1 where a patch was removed, 0 where it was seen, shape (B, N).
+        normalise: compare with each target patch at mean 0 and variance 1, eq. (5.12).
+
+    Returns:
+        Scalar: squared pixel units, or squared standard deviations of a patch with normalise. What is
+        predicted for visible patches has no say.
+
+    Raises:
+        ValueError: a shape is wrong, or the mask removes nothing.
+    """
+    errors = _patch_errors(prediction, target, mask, normalise)
+    mask = mask.to(errors.dtype)
+    removed = mask.sum()
+    if removed == 0:
+        raise ValueError("mask has no 1: the loss is a mean over removed patches, so remove at least one.")
+    return (errors * mask).sum() / removed
+
+
+def masked_patch_error(prediction: Tensor, target: Tensor, mask: Tensor, normalise: bool = False) -> Tensor:
+    """The loss of each picture by itself, one term of eq. (5.18).
+
+    Args:
+        prediction: shape (B, N, n).
+        target: the same shape.
+        mask: shape (B, N), 1 where a patch was removed; at least one in each row.
+        normalise: as in `masked_patch_loss`.
+
+    Returns:
+        Shape (B,).
+
+    Raises:
+        ValueError: a shape is wrong, or the mask removes nothing from some picture.
+    """
+    errors = _patch_errors(prediction, target, mask, normalise)
+    mask = mask.to(errors.dtype)
+    removed = mask.sum(1)
+    if (removed == 0).any():
+        raise ValueError("mask has a row without a 1: remove at least one patch of each picture.")
+    return (errors * mask).sum(1) / removed
+
+
+def normalise_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
+    """Each patch at mean 0 and variance 1, eq. (5.12): (u − mean) / √(variance + eps).
+
+    The variance is the unbiased one, divided by n − 1. So a prediction of zero scores (n − 1)/n on a patch that
+    is not flat, eq. (5.13), and 0 on a flat one.
+
+    Args:
+        patches: shape (B, N, n), n at least 2.
+        eps: keeps flat patches finite.
+
+    Raises:
+        ValueError: a patch has one number only, so that it has no variance.
+    """
+    if patches.shape[-1] < 2:
+        raise ValueError(
+            f"patches has shape {tuple(patches.shape)}: a patch of one number has no variance; take larger "
+            "patches or normalise=False."
+        )
+    mean = patches.mean(-1, keepdim=True)
+    variance = patches.var(-1, keepdim=True, unbiased=True)
+    return (patches - mean) / (variance + eps).sqrt()
+
+
+def _patch_errors(prediction: Tensor, target: Tensor, mask: Tensor, normalise: bool) -> Tensor:
+    """Mean squared error of each patch, shape (B, N)."""
+    if prediction.shape != target.shape or prediction.dim() != 3:
+        raise ValueError(
+            f"prediction has shape {tuple(prediction.shape)} and target has shape {tuple(target.shape)}: give "
+            "both the same shape (B, N, n)."
+        )
+    if mask.shape != target.shape[:2]:
+        raise ValueError(f"mask has shape {tuple(mask.shape)}: give {tuple(target.shape[:2])}, one a patch.")
+    if normalise:
+        target = normalise_patches(target)
+    return (prediction - target).square().mean(-1)

@@ -1,0 +1,57 @@
+"""How large a step to take, and how that changes in the course of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+__all__ = ["Schedule", "scaled_learning_rate", "warmup_cosine"]
+
+Schedule = Callable[[int, int], float]
+"""(number of the mini-batch from 0, number of mini-batches in the whole run) to a factor of the learning rate."""
+
+
+def scaled_learning_rate(base: float, batch_size: int) -> float:
+    """The linear scaling rule, eq. (5.16): base · batch size / 256 (Goyal et al., 2017).
+
+    A mini-batch of twice the size is one step where there were two, so the step is made twice as long.
+
+    Args:
+        base: learning rate of a mini-batch of 256, for example 1.5e-4.
+        batch_size: pictures in a mini-batch, over all devices and accumulated gradients.
+
+    Raises:
+        ValueError: a number is not positive.
+    """
+    if not (base > 0 and batch_size > 0):
+        raise ValueError(f"base is {base} and batch_size is {batch_size}: give positive numbers.")
+    return base * batch_size / 256
+
+
+def warmup_cosine(warmup: float = 0.05) -> Schedule:
+    """Up in a straight line, then down along half a cosine, eq. (5.17) (Loshchilov & Hutter, 2017).
+
+    With T mini-batches and T_w = warmup·T of them to warm up, mini-batch t = 0, 1, … has the factor
+
+        (t + 1)/T_w                            while t < T_w,
+        ½(1 + cos(π(t − T_w)/(T − T_w)))       afterwards.
+
+    Args:
+        warmup: share of the run that warms up, 0 ≤ warmup < 1.
+
+    Returns:
+        A schedule for `fit`; its factors are above 0 and at most 1.
+
+    Raises:
+        ValueError: warmup is not in [0, 1).
+    """
+    if not 0 <= warmup < 1:
+        raise ValueError(f"warmup is {warmup}: give the share of the run, at least 0 and less than 1.")
+
+    def factor(step: int, steps: int) -> float:
+        rising = warmup * steps
+        if step < rising:
+            return min(1.0, (step + 1) / rising)  # not 0: the first mini-batch is to count, too
+        return (1 + math.cos(math.pi * (step - rising) / (steps - rising))) / 2
+
+    return factor
