@@ -27,49 +27,32 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
-from torchvision.transforms import Compose, Pad, ToTensor
-
-from gencourse.data import ImageDataset, load
-from gencourse.methods import GAN, Autoencoder
-from gencourse.networks import UpsampleConv2d
 from torchvision.transforms import Compose, Lambda, Pad, ToTensor
 
 from gencourse.data import ImageDataset, load
-from gencourse.methods import MAE, Autoencoder
+from gencourse.methods import GAN, MAE, Autoencoder
+from gencourse.networks import UpsampleConv2d
 from gencourse.training import Method, Update, adam, choose_device, fit
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
-
-@dataclass(frozen=True)
-class Case:
-    """What is trained: a method, and the side of the square pictures it takes (MNIST with a black rim)."""
-
-    make: Callable[[], Method]
-    side: int = 28
-
-
 # A new chapter adds its method here; all three ways of training it follow from its `players` and `step`.
-METHODS: dict[str, Case] = {
-    "autoencoder, dense": Case(lambda: Autoencoder("dense", code_size=16, hidden=(512,))),
-    "autoencoder, conv": Case(lambda: Autoencoder("conv", code_size=32)),
-    "GAN, dense": Case(lambda: GAN("dense", noise_size=100)),
-    "GAN, DCGAN": Case(lambda: GAN("dcgan", (1, 32, 32), noise_size=100), side=32),
-    # five moves of the critic for every mini-batch: five times the work of a loop that takes a new one for each
-    "GAN, dense, Wasserstein with gradient penalty": Case(
-        lambda: GAN("dense", noise_size=100, loss="wasserstein", gradient_penalty=10.0, critic_steps=5)
 METHODS: dict[str, Callable[[], Method]] = {
     "autoencoder, dense": lambda: Autoencoder("dense", code_size=16, hidden=(512,)),
     "autoencoder, conv": lambda: Autoencoder("conv", code_size=32),
+    "GAN, dense": lambda: GAN("dense", noise_size=100),
+    "GAN, DCGAN": lambda: GAN("dcgan", (1, 32, 32), noise_size=100),
+    # five moves of the critic for every mini-batch: five times the work of a loop that takes a new one for each
+    "GAN, dense, Wasserstein with gradient penalty": lambda: GAN(
+        "dense", noise_size=100, loss="wasserstein", gradient_penalty=10.0, critic_steps=5
+    ),
     # digits in a black frame, three equal channels: the size at which a public implementation was measured
     "masked autoencoder, 3×32×32": lambda: MAE(
         (3, 32, 32), patch=4, width=96, depth=4, decoder_width=64, decoder_depth=2, class_token=True
@@ -98,15 +81,6 @@ class Bench:
     """The three ways, for one choice of device, precision, batch size, images and their shape."""
 
     def __init__(
-        self, data: ImageDataset, side: int, folder: Path, device: torch.device, args: argparse.Namespace
-    ) -> None:
-        self.folder, self.device = folder, device
-        self.batch_size: int = args.batch_size
-        self.precision: str = args.precision
-        write_torchvision_mnist(data, folder)
-        self.rim = (side - data.shape[1]) // 2
-        self.data = replace(data, images=F.pad(data.images, (self.rim,) * 4))
-        self.ready = list(self.data.batches(args.batch_size, device=device))
         self,
         digits: ImageDataset,
         shape: tuple[int, int, int],
@@ -128,7 +102,6 @@ class Bench:
         as_published(method)
         method.to(self.device).train()
         move = TextbookMover(method)
-        images = MNIST(str(self.folder), train=True, transform=Compose([Pad(self.rim), ToTensor()]))
         steps = [Pad(self.frame)] if self.frame else []
         steps.append(ToTensor())
         if self.channels > 1:
@@ -193,7 +166,7 @@ def write_torchvision_mnist(data: ImageDataset, folder: Path) -> None:
 
 def measure(name: str, bench: Bench, warm: Bench, repeats: int) -> dict[str, float]:
     """Medians over rounds in which the three ways take turns."""
-    make = METHODS[name].make
+    make = METHODS[name]
     ways = ("textbook", "fit", "limit")
     for way in ways:
         warm.rate(getattr(warm, way), make)
@@ -259,18 +232,13 @@ def main() -> None:
     results: dict[str, dict[str, float]] = {}
     parameters: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in args.method or METHODS:
-            side = METHODS[name].side
-            bench = Bench(data, side, Path(folder, f"all{side}"), device, args)
-            few = data.take(min(len(data), 20 * args.batch_size))
-            warm = Bench(few, side, Path(folder, f"few{side}"), device, args)
         few = data.take(min(len(data), 20 * args.batch_size))
         for name in args.method or METHODS:
             shape = METHODS[name]().shape
             bench = Bench(data, shape, Path(folder, "all"), device, args)
             warm = Bench(few, shape, Path(folder, "few"), device, args)
             results[name] = measure(name, bench, warm, args.repeats)
-            parameters[name] = sum(p.numel() for p in METHODS[name].make().parameters())
+            parameters[name] = sum(p.numel() for p in METHODS[name]().parameters())
             print(name, {k: round(v, 3) for k, v in results[name].items()}, flush=True)
 
     facts = (

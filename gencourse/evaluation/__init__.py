@@ -27,8 +27,8 @@ from gencourse.evaluation.samples import (
 __all__ = [
     "CLASSIFIER_WEIGHTS",
     "PCA",
-    "CodeMixture",
     "ClusterResult",
+    "CodeMixture",
     "CodeReport",
     "DigitClassifier",
     "MeanPicture",

@@ -10,9 +10,7 @@ from typing import Any, NoReturn
 
 __all__ = ["CHAPTERS", "Exercise", "NotYet", "Wrong", "check", "exercise", "expect", "verdict"]
 
-CHAPTERS = {"1": "autoencoder", "2": "gan", "3": "ae_gan"}
-CHAPTERS = {"1": "autoencoder", "2": "gan", "4": "aae"}
-CHAPTERS = {"1": "autoencoder", "2": "gan", "5": "mae"}
+CHAPTERS = {"1": "autoencoder", "2": "gan", "3": "ae_gan", "4": "aae", "5": "mae"}
 """Chapter number to the module of this room that holds its exercises."""
 
 

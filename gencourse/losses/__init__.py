@@ -8,8 +8,7 @@ from gencourse.losses.adversarial import (
     gradient_penalty,
     r1_penalty,
 )
-from gencourse.losses.latent import kl_to_standard_normal
-from gencourse.losses.latent import mmd
+from gencourse.losses.latent import kl_to_standard_normal, mmd
 from gencourse.losses.masked import masked_patch_error, masked_patch_loss, normalise_patches
 from gencourse.losses.reconstruction import (
     bernoulli_entropy,
@@ -30,9 +29,9 @@ __all__ = [
     "gradient_penalty",
     "kl_to_standard_normal",
     "l1_penalty",
-    "mmd",
     "masked_patch_error",
     "masked_patch_loss",
+    "mmd",
     "normalise_patches",
     "r1_penalty",
     "squared_error",

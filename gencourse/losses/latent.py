@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-__all__ = ["kl_to_standard_normal"]
+__all__ = ["kl_to_standard_normal", "mmd"]
+
+_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernel of `mmd`
 
 
 def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -28,16 +31,6 @@ def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
             "same shape."
         )
     return (mean.square() + log_var.exp() - 1 - log_var).sum() / (2 * len(mean))
-"""How far a batch of codes is from draws of the prior."""
-
-from __future__ import annotations
-
-import torch
-from torch import Tensor
-
-__all__ = ["mmd"]
-
-_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def mmd(z: Tensor, prior_z: Tensor, std: float = 1.0) -> Tensor:

@@ -1,43 +1,32 @@
 """One file a chapter: networks, losses, and the order of the updates."""
 
+from gencourse.methods.aae import AAE, WAE
 from gencourse.methods.ae_gan import AEGAN, ContextEncoder, PairedAEGAN, degraded
 from gencourse.methods.autoencoder import Autoencoder
 from gencourse.methods.dirac import dirac_eigenvalues, dirac_flow, dirac_path, dirac_step
 from gencourse.methods.gan import GAN
+from gencourse.methods.mae import MAE, Classifier, MaskedConvAutoencoder
+from gencourse.methods.priors import CategoricalPrior, GaussianPrior, MixturePrior, Prior, SwissRollPrior
 from gencourse.methods.vae import VAE
 
 __all__ = [
+    "AAE",
     "AEGAN",
     "GAN",
+    "MAE",
     "VAE",
-    "Autoencoder",
-    "ContextEncoder",
-    "PairedAEGAN",
-    "degraded",
-from gencourse.methods.aae import AAE, WAE
-from gencourse.methods.autoencoder import Autoencoder
-from gencourse.methods.dirac import dirac_eigenvalues, dirac_flow, dirac_path, dirac_step
-from gencourse.methods.gan import GAN
-from gencourse.methods.priors import CategoricalPrior, GaussianPrior, MixturePrior, Prior, SwissRollPrior
-
-__all__ = [
-    "AAE",
-    "GAN",
     "WAE",
     "Autoencoder",
     "CategoricalPrior",
+    "Classifier",
+    "ContextEncoder",
     "GaussianPrior",
+    "MaskedConvAutoencoder",
     "MixturePrior",
+    "PairedAEGAN",
     "Prior",
     "SwissRollPrior",
-from gencourse.methods.mae import MAE, Classifier, MaskedConvAutoencoder
-
-__all__ = [
-    "GAN",
-    "MAE",
-    "Autoencoder",
-    "Classifier",
-    "MaskedConvAutoencoder",
+    "degraded",
     "dirac_eigenvalues",
     "dirac_flow",
     "dirac_path",

@@ -82,7 +82,6 @@ def fit(
         batch_size: pictures in a mini-batch.
         learning_rate: step size of every player; the method's own, which may differ from player to player,
             when not given.
-        learning_rate: step size of every player; the method's own when not given.
         schedule: factor of the step size for each mini-batch, for example `warmup_cosine()`; None for a
             constant step size. It spreads over all epochs, so a resumed run must ask for as many as before.
         device: "auto", or the name of a device.
@@ -113,11 +112,9 @@ def fit(
     rates = dict.fromkeys(players, method.learning_rate if learning_rate is None else learning_rate)
     if learning_rate is None:
         rates |= {name: rate for name, rate in method.rates.items() if name in players}
-    update = Update(
-        players, {name: adam(own, rates[name], method.betas) for name, own in players.items()}, clip
-    )
-    rate = method.learning_rate if learning_rate is None else learning_rate
-    optimizers = {name: adam(own, rate, method.betas, method.weight_decay) for name, own in players.items()}
+    optimizers = {
+        name: adam(own, rates[name], method.betas, method.weight_decay) for name, own in players.items()
+    }
     update = Update(players, optimizers, clip)
     averaged = None
     if average is not None:
@@ -144,7 +141,8 @@ def fit(
                 batches = tqdm(batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", leave=False)
             for number, (x, y) in enumerate(batches, start=epoch * total):
                 if schedule is not None:
-                    _set_rate(update, rate * schedule(number, epochs * total))
+                    factor = schedule(number, epochs * total)
+                    _set_rates(update, {name: rate * factor for name, rate in rates.items()})
                 with _autocast(target, dtype):
                     record = method.step(x, update, y)
                 if averaged is not None:
@@ -169,10 +167,10 @@ def _training(method: Method) -> Iterator[None]:
         method.eval()
 
 
-def _set_rate(update: Update, rate: float) -> None:
-    for optimizer in update.optimizers.values():
+def _set_rates(update: Update, rates: dict[str, float]) -> None:
+    for name, optimizer in update.optimizers.items():
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rates[name]
 
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
