@@ -192,7 +192,9 @@ def test_a_finite_loss_with_an_infinite_slope_stops_before_anything_moves(clip: 
     kept = {i: {k: v.clone() for k, v in s.items()} for i, s in state.items()}
     hidden = net(data(0)) + (net.first.weight * 0).sum().sqrt()
     assert torch.isfinite(hidden)
-    with pytest.raises(NonFiniteLossError, match=r"'first' is .* at its step 2, but its gradient is not finite"):
+    with pytest.raises(
+        NonFiniteLossError, match=r"'first' is .* at its step 2, but its gradient is not finite"
+    ):
         update("first", hidden)
     assert same(copies(net), before)
     after = update.optimizers["first"].state_dict()["state"]
