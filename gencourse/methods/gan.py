@@ -40,7 +40,7 @@ class GAN(Method):
         network: "conv", "dense", or "dcgan" (a widely copied one, to compare speeds with).
         shape: (C, H, W) of a picture, or (D,) of a point if both networks are given.
         noise_size: numbers of noise for one picture.
-        generator: a network of your own, (B, noise_size) to samples (B, *shape), used as it is.
+        generator: a network of your own, (B, noise_size) to samples (B, ...), used as it is.
         discriminator: a network of your own, samples to logits (B,) or (B, 1). Give both or neither.
         loss: "minimax", "non_saturating", "least_squares", "wasserstein", "hinge" or "relativistic".
         gradient_penalty: weight of eq. (2.11); 10 is customary with "wasserstein". Zero for none.
