@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-# Waits for MathJax, then reports what a reader would stumble over.
+# Waits for MathJax and for the live figures, then reports what a reader would stumble over.
 LOOK = r"""async () => {
   const article = document.querySelector("article") || document.body;
   const formulas = article.querySelectorAll(".math").length;
   const started = () => window.MathJax && MathJax.startup && MathJax.startup.promise;
   for (let i = 0; formulas && !started() && i < 100; i++) await new Promise(r => setTimeout(r, 50));
   if (started()) await MathJax.startup.promise;
+  const widgets = document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]').length;
+  const states = () => [...document.querySelectorAll("[data-gc-widget]")].map(e => e.dataset.gcWidget);
+  for (let i = 0; states().length < widgets && i < 200; i++) await new Promise(r => setTimeout(r, 50));
   const text = article.cloneNode(true);
   text.querySelectorAll("pre, code, mjx-container, script, style, .math").forEach(e => e.remove());
   const raw = {
@@ -37,8 +40,8 @@ LOOK = r"""async () => {
       .map(([n, r]) => n + ": " + text.textContent.match(r)[0].trim()),
     broken: images.filter(i => !i.complete || !i.naturalWidth).map(i => i.src),
     silent: images.filter(i => !(i.getAttribute("alt") || "").trim()).map(i => i.src),
-    widgets: document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]').length,
-    states: [...document.querySelectorAll("[data-gc-widget]")].map(e => e.dataset.gcWidget),
+    widgets,
+    states: states(),
   };
 }"""
 
