@@ -122,9 +122,6 @@ def test_positions_and_time(figure: MaskedDigit, tmp_path: Path) -> None:
     assert ran["milliseconds"] < 60  # a redraw; about 9 on an idle machine, 3 with three quarters hidden
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the weights are from two epochs only: train longer and strike this out"
-)
 def test_the_shipped_network_fills_in_better_than_the_mean_digit() -> None:
     from gencourse.data import load
     from gencourse.studies.masked_digit import masked_error
