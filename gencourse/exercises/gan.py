@@ -22,9 +22,7 @@ _G_DOWN = (
 )
 _SATURATES = "Your generator loss is log(1 − σ(a)): its gradient −σ(a) dies when the discriminator wins. Use −log σ(a)."
 _D_SIGN = "A descent step on your discriminator loss must raise the logits of real pictures and lower those of fakes."
-_LOG1P = (
-    "log(1 + D) is not log D: its gradient never pulls D(x) to 1 as the likelihood does. Write −log σ(a)."
-)
+_LOG1P = "log(1 + D) is not log D: its pull D(1 − D)/(1 + D) vanishes where D is near 0. Write −log σ(a)."
 
 
 def _check_signs(both: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> None:
@@ -129,12 +127,12 @@ _VALUE = Exercise(
     check=_check_value,
     stub='''
 def value_at_best_d(p, q):
-    """V(D*, G) for data law p and generated law q, two lists of probabilities; in nats."""
+    """V(D*, G) for data law p and generated law q, two tensors of probabilities; in nats."""
     raise NotImplementedError
 ''',
     solution='''
 def value_at_best_d(p, q):
-    """V(D*, G) for data law p and generated law q, two lists of probabilities; in nats."""
+    """V(D*, G) for data law p and generated law q, two tensors of probabilities; in nats."""
     d = p / (p + q)
     return (torch.xlogy(p, d) + torch.xlogy(q, 1 - d)).sum()
 ''',
@@ -273,7 +271,8 @@ _NO_DETACH = (
 _REUSED = "Both moves used the same noise: draw new noise for the generator's move."
 _LEFTOVER = "The discriminator moves by old gradients, too: clear them right before its backward."
 _WRONG_MOVE = (
-    "The {who} did not move by the gradient of its own loss: check which loss goes to which optimiser."
+    "The {who} did not move by the gradient of its own loss: check which loss goes to which optimiser, and that "
+    "the moved discriminator judges the generator."
 )
 
 
@@ -447,12 +446,12 @@ _R1 = Exercise(
     check=_check_r1,
     stub='''
 def r1(discriminator, x):
-    """½ E‖∇D(x)‖², differentiable; discriminator maps (B, C, H, W) to logits (B,)."""
+    """½ E‖∇a(x)‖², differentiable; discriminator maps (B, C, H, W) to logits (B,)."""
     raise NotImplementedError
 ''',
     solution='''
 def r1(discriminator, x):
-    """½ E‖∇D(x)‖², differentiable; discriminator maps (B, C, H, W) to logits (B,)."""
+    """½ E‖∇a(x)‖², differentiable; discriminator maps (B, C, H, W) to logits (B,)."""
     x = x.detach().requires_grad_()
     (slope,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
     return slope.square().flatten(1).sum(1).mean() / 2

@@ -1,5 +1,6 @@
 """Matplotlib pictures, one function a figure."""
 
+from gencourse.figures.ae_gan import ae_gan_idea, dirac_paths, gaussian_frontier, trade_off
 from gencourse.figures.autoencoder import (
     autoencoder_idea,
     code_planes,
@@ -16,12 +17,15 @@ from gencourse.figures.table import Table, table
 
 __all__ = [
     "Table",
+    "ae_gan_idea",
     "autoencoder_idea",
     "best_discriminator",
     "code_planes",
     "conditional_mean",
     "cross_entropy_floor",
+    "dirac_paths",
     "gan_idea",
+    "gaussian_frontier",
     "generator_pulls",
     "method_map",
     "panel",
@@ -32,4 +36,5 @@ __all__ = [
     "score_field",
     "score_histograms",
     "table",
+    "trade_off",
 ]
