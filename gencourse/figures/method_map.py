@@ -49,7 +49,7 @@ _ROWS = (
 )
 
 
-def method_map(in_the_book: Collection[str] = ("autoencoder", "GAN")) -> None:
+def method_map(in_the_book: Collection[str] = ("autoencoder", "GAN", "AE-GAN hybrid")) -> None:
     """The five methods of this family, one row each.
 
     Args:

@@ -53,7 +53,7 @@ def pretrain(seed: int = 0, epochs: int | None = None, **options: Any) -> tuple[
 
     Args:
         seed: of weights, shuffling and masks.
-        epochs: passes over the training pictures; three for every five of the preset when not given.
+        epochs: passes over the training pictures; two for every five of the preset when not given.
         options: of `MAE`.
 
     Returns:
@@ -64,7 +64,7 @@ def pretrain(seed: int = 0, epochs: int | None = None, **options: Any) -> tuple[
     history = fit(
         model,
         load("mnist").take(sizes.train_images),
-        epochs=max(1, 3 * sizes.epochs // 5) if epochs is None else epochs,
+        epochs=max(1, 2 * sizes.epochs // 5) if epochs is None else epochs,
         batch_size=64,
         learning_rate=1e-3,
         schedule=warmup_cosine(0.05),
@@ -186,7 +186,7 @@ def anomaly(digit: int, seed: int) -> dict[str, float]:
     normal = load("mnist").take(sizes.train_images).of_class(*(d for d in range(10) if d != digit))
     test = load("mnist", split="test").take(sizes.test_images)
     is_anomaly = test.labels == digit
-    masked, epochs = MAE(seed=seed), max(1, 3 * sizes.epochs // 5)
+    masked, epochs = MAE(seed=seed), max(1, 2 * sizes.epochs // 5)
     fit(
         masked,
         normal,
