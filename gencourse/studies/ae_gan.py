@@ -18,7 +18,7 @@ from gencourse.evaluation import (
 from gencourse.methods import AEGAN, VAE, Autoencoder, ContextEncoder
 from gencourse.presets import preset
 from gencourse.studies.engine import Study
-from gencourse.training import Method, fit
+from gencourse.training import History, Method, fit
 
 __all__ = [
     "INPAINTING",
@@ -63,6 +63,12 @@ def drawn(sample: Callable[[int, torch.Generator], Tensor], n: int, seed: int) -
     return torch.cat([sample(min(1000, n - k), generator).cpu() for k in range(0, n, 1000)])
 
 
+def play(weight: float, seed: int, train: ImageDataset) -> tuple[AEGAN, History]:
+    """The game behind one point of `trade_off`: the trained model, and what `fit` returned."""
+    model = AEGAN(weight=weight, seed=seed)
+    return model, fit(model, train, epochs=preset().short_epochs, seed=seed, progress=False)
+
+
 def trade_off(weight: float, seed: int) -> dict[str, float]:
     """One point of the curve of perception against distortion, measured on reconstructed test digits.
 
@@ -71,8 +77,7 @@ def trade_off(weight: float, seed: int) -> dict[str, float]:
         seed: of weights and shuffling.
     """
     train, test = digits()
-    model = AEGAN(weight=weight, seed=seed)
-    fit(model, train, epochs=preset().short_epochs, seed=seed, progress=False)
+    model, _ = play(weight, seed, train)
     x_hat = reconstructed(model, test)
     return {"psnr": psnr(x_hat, test.x), "distance": classifier_distance(x_hat, test)}
 
