@@ -52,6 +52,10 @@ const GAP = 0.05; // between two pictures
 
 const PAGE = `
   <div class="gc-trade-views">
+    <div class="gc-trade-head">
+      <span>Test digits <i>x</i>, reconstructions <i>x̂</i></span>
+      <label><input type="checkbox"> <span>and the difference |<i>x</i> − <i>x̂</i>|</span></label>
+    </div>
     <canvas class="gc-image" role="img"></canvas>
     <div class="gc-trade-control">
       <label><span>Weight <i>λ</i> of the adversarial loss: <b></b></span>
@@ -62,7 +66,6 @@ const PAGE = `
     <canvas class="gc-pad" tabindex="0" role="slider" aria-valuemin="0"></canvas>
     <div class="gc-trade-result">
       <output aria-live="polite"></output>
-      <label class="gc-trade-switch"><input type="checkbox"> <span>show the difference |<i>x</i> − <i>x̂</i>|</span></label>
       <p class="gc-figure-help"></p>
     </div>
   </div>`;
@@ -149,11 +152,11 @@ function render({ model, el }) {
     for (const s of [setting, 0, last]) { // the ends say which way λ grows
       const [a, b] = points[s];
       if (s !== setting && Math.hypot(a - x, b - y) < 60) continue;
-      const inside = a < right - 70;
       pen.font = `${s === setting ? "bold 13px" : "12px"} ${font}`;
+      pen.textAlign = a < right - 70 ? "left" : "right";
+      const place = a < right - 70 ? [a + 11, b - 14] : [a - 13, b + 9]; // beside a curve that falls to the right
       pen.fillStyle = ink;
-      pen.textAlign = inside ? "left" : "right";
-      pen.fillText(`λ = ${names[s]}`, a + (inside ? 13 : 2), b - (inside ? 9 : 19));
+      pen.fillText(`λ = ${names[s]}`, ...place);
     }
   }
 
@@ -246,9 +249,9 @@ function render({ model, el }) {
   };
 }
 
-// A range with a tenth of room on both sides, `least` wide at least.
+// A range with a seventh of room on both sides, `least` wide at least.
 function widened(low, high, least) {
-  const more = 0.1 * (high - low) + Math.max(0, least - (high - low)) / 2;
+  const more = (high - low) / 7 + Math.max(0, least - (high - low)) / 2;
   return [low - more, high + more];
 }
 
