@@ -4,5 +4,14 @@ from gencourse.widgets.dirac_game import DiracGame
 from gencourse.widgets.latent_explorer import LatentExplorer
 from gencourse.widgets.masked_digit import MaskedDigit, masked_digit_model
 from gencourse.widgets.run_player import RunPlayer, record_run
+from gencourse.widgets.trade_off import TradeOff
 
-__all__ = ["DiracGame", "LatentExplorer", "MaskedDigit", "RunPlayer", "masked_digit_model", "record_run"]
+__all__ = [
+    "DiracGame",
+    "LatentExplorer",
+    "MaskedDigit",
+    "RunPlayer",
+    "TradeOff",
+    "masked_digit_model",
+    "record_run",
+]
