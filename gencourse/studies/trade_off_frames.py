@@ -13,6 +13,7 @@ import torch
 
 from gencourse.evaluation import psnr
 from gencourse.methods import AEGAN
+from gencourse.presets import preset
 from gencourse.studies.ae_gan import WEIGHTS, classifier_distance, digits, reconstructed, train_hybrid
 from gencourse.training import write_checkpoint
 from gencourse.widgets.trade_off import TRADE_OFF_FRAMES

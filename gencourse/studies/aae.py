@@ -1,0 +1,113 @@
+"""Studies of chapter 4: four ways to treat the code, few labels, clusters, and generated training data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gencourse.data import ImageDataset, load
+from gencourse.evaluation import cluster_result, code_report, features_of
+from gencourse.losses import squared_error
+from gencourse.methods import AAE, VAE, WAE, Autoencoder
+from gencourse.presets import preset
+from gencourse.studies.ae_gan import classifier_distance, drawn
+from gencourse.studies.engine import Study
+from gencourse.training import Method, Mover, fit, warmup_cosine
+
+__all__ = [
+    "CLUSTERS",
+    "CODE_PANEL",
+    "FEW_LABELS_AAE",
+    "SIZES",
+    "LabelsOnly",
+    "clusters",
+    "code_panel",
+    "few_labels_aae",
+    "reconstruction_error",
+    "train_matched",
+]
+
+SIZES: dict[str, Any] = {"code_size": 8, "hidden": (512, 512)}
+"""What every method of the panel is called with: the same dense networks, the same code."""
+
+
+def train_matched(method: Method, data: ImageDataset, epochs: int, seed: int = 0) -> Method:
+    """Train a method of this chapter; returns the copy with averaged weights.
+
+    The players of an AAE chase each other; the average over the last few hundred steps stands still.
+    """
+    history = fit(
+        method, data, epochs=epochs, schedule=warmup_cosine(0.05), average=0.998, seed=seed, progress=False
+    )
+    assert isinstance(history.averaged, Method)  # `average` was given
+    return history.averaged
+
+
+@torch.no_grad()
+def reconstruction_error(reconstruct: Callable[[Tensor], Tensor], test: ImageDataset) -> float:
+    """Squared error a picture, summed over pixels, mean over the test set."""
+    device = "cpu"
+    owner = getattr(reconstruct, "__self__", None)
+    if isinstance(owner, Method):
+        device = str(owner.device)
+    total = sum(squared_error(reconstruct(x), x).item() * len(x) for x, _ in test.batches(1000, device=device))
+    return total / len(test)
+
+
+def code_panel(method: str, seed: int) -> dict[str, float]:
+    """Reconstruction, match of the codes, and samples of one method; same networks, data and budget for all.
+
+    Args:
+        method: "AE", "VAE", "AAE" or "WAE-MMD".
+        seed: of weights, shuffling, draws and the two-sample test.
+    """
+    sizes = preset()
+    train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
+    model: Method = {
+        "AE": lambda: Autoencoder("dense", **SIZES, seed=seed),
+        "VAE": lambda: VAE("dense", **SIZES, seed=seed),
+        "AAE": lambda: AAE("dense", **SIZES, seed=seed),
+        "WAE-MMD": lambda: WAE("dense", **SIZES, seed=seed),
+    }[method]()
+    model = train_matched(model, train, max(1, 2 * sizes.epochs // 5), seed)
+    with torch.no_grad():
+        z = features_of(_drawn_code(model), test, device=model.device)
+    prior_z = torch.randn(z.shape, generator=torch.Generator().manual_seed(seed))
+    report = code_report(z, prior_z, seed)
+
+    def sample(n: int, generator: torch.Generator) -> Tensor:
+        codes = torch.randn(n, z.shape[1], generator=generator).to(model.device)
+        return model.decode(codes)
+
+    return {
+        "error": reconstruction_error(model.reconstruct, test),
+        "two_sample": report.two_sample_accuracy,
+        "mmd": report.mmd,
+        "holes": report.holes,
+        "strays": report.strays,
+        "distance": classifier_distance(drawn(sample, len(test), seed), test),
+    }
+
+
+def _drawn_code(model: Method) -> Callable[[Tensor], Tensor]:
+    """One draw from q(z|x) for each picture: for a VAE that is not its mean."""
+    if isinstance(model, VAE):
+        return lambda x: model.draw(*model.posterior(x))
+    return model.encode
+
+
+class LabelsOnly(AAE):
+    """The encoder of a semi-supervised AAE, trained by its supervised phase alone: the baseline."""
+
+    def players(self) -> dict[str, Any]:
+        """One player: the encoder, as a classifier."""
+        return {"classifier": self.encoder.parameters()}
+
+    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, float]:
+        """Eq. (4.18) on labelled pictures."""
+        if y is None:
+            raise ValueError("y is None: give the label of each picture.")
+        return {"classifier": update("classifier", self.supervised_loss(x, y))}
