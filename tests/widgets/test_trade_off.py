@@ -57,10 +57,12 @@ def figure() -> TradeOff:
 # ---- what is sent --------------------------------------------------------------------------------------
 
 
-def test_every_pixel_is_sent_as_its_byte(figure: TradeOff) -> None:
-    for name, given in (("pictures", PICTURES), ("frames", FRAMES)):
+def test_every_pixel_is_sent_as_the_nearest_byte() -> None:
+    pictures, frames = 0.9 * PICTURES, 0.9 * FRAMES  # most lie between two bytes
+    figure = make(pictures, frames)
+    for name, given in (("pictures", pictures), ("frames", frames)):
         sent = torch.frombuffer(bytearray(getattr(figure, name)), dtype=torch.uint8)
-        assert torch.equal(sent, (given * 255).round().to(torch.uint8).flatten()), name
+        assert (sent / 255 - given.flatten()).abs().max() < 0.501 / 255, name
     assert figure.shape == [28, 28] and figure.labels == list(range(N)) and figure.setting == 0
 
 
@@ -447,4 +449,6 @@ def test_recording_trains_what_the_study_trains(tmp_path: Path, monkeypatch: pyt
     assert figure.weights == [0, 64] and figure.psnr == found["psnr"] and figure.tested == 512
     half = len(figure.frames) // 2
     assert figure.frames[:half] != figure.frames[half:]
-    assert read_checkpoint(path)[1]["preset"] == "smoke"
+    facts, shipped = read_checkpoint(path)[1], read_checkpoint(TRADE_OFF_FRAMES)[1]
+    assert facts["preset"] == "smoke" and facts["seed"] == 1
+    assert facts["command"] == shipped["command"] and set(facts) == set(shipped)
