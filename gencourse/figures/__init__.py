@@ -1,5 +1,6 @@
 """Matplotlib pictures, one function a figure."""
 
+from gencourse.figures.aae import aae_idea
 from gencourse.figures.ae_gan import ae_gan_idea, dirac_paths, gaussian_frontier, trade_off
 from gencourse.figures.autoencoder import (
     autoencoder_idea,
@@ -11,12 +12,14 @@ from gencourse.figures.autoencoder import (
     score_histograms,
 )
 from gencourse.figures.gan import best_discriminator, gan_idea, generator_pulls, point_clouds
+from gencourse.figures.mae import mae_idea, mask_ratio_curves, position_map
 from gencourse.figures.method_map import method_map
 from gencourse.figures.pictures import panel, picture_rows, scatter_codes
 from gencourse.figures.table import Table, table
 
 __all__ = [
     "Table",
+    "aae_idea",
     "ae_gan_idea",
     "autoencoder_idea",
     "best_discriminator",
@@ -27,10 +30,13 @@ __all__ = [
     "gan_idea",
     "gaussian_frontier",
     "generator_pulls",
+    "mae_idea",
+    "mask_ratio_curves",
     "method_map",
     "panel",
     "picture_rows",
     "point_clouds",
+    "position_map",
     "rate_distortion",
     "scatter_codes",
     "score_field",

@@ -15,7 +15,7 @@ from gencourse.methods import AAE, VAE, WAE, Autoencoder
 from gencourse.presets import preset
 from gencourse.studies.ae_gan import classifier_distance, drawn
 from gencourse.studies.engine import Study
-from gencourse.training import Method, Mover, fit, warmup_cosine
+from gencourse.training import History, Method, Mover, fit, warmup_cosine
 
 __all__ = [
     "CLUSTERS",
@@ -27,6 +27,7 @@ __all__ = [
     "code_panel",
     "few_labels_aae",
     "reconstruction_error",
+    "semi_supervised",
     "train_matched",
 ]
 
@@ -53,7 +54,9 @@ def reconstruction_error(reconstruct: Callable[[Tensor], Tensor], test: ImageDat
     owner = getattr(reconstruct, "__self__", None)
     if isinstance(owner, Method):
         device = str(owner.device)
-    total = sum(squared_error(reconstruct(x), x).item() * len(x) for x, _ in test.batches(1000, device=device))
+    total = sum(
+        squared_error(reconstruct(x), x).item() * len(x) for x, _ in test.batches(1000, device=device)
+    )
     return total / len(test)
 
 
@@ -111,3 +114,107 @@ class LabelsOnly(AAE):
         if y is None:
             raise ValueError("y is None: give the label of each picture.")
         return {"classifier": update("classifier", self.supervised_loss(x, y))}
+
+
+def semi_supervised(
+    labelled: ImageDataset, data: ImageDataset, epochs: int, seed: int = 0, classes: int = 10
+) -> tuple[AAE, History]:
+    """Train a semi-supervised AAE, eqs. (4.17) and (4.18), or a clustering one where no picture is labelled.
+
+    Args:
+        labelled: the few pictures whose labels may be used; with none of them, clusters.
+        data: all pictures; their labels are not looked at.
+        epochs: passes over them.
+        seed: of weights, shuffling and draws.
+        classes: labels, or clusters.
+
+    Returns:
+        The model with averaged weights, and what happened.
+    """
+    options: dict[str, Any] = {"labels": "semi_supervised", "labelled": labelled, "noise": 0.3}
+    if not len(labelled):
+        options = {"labels": "clusters"}
+    model = AAE("dense", 10, classes=classes, seed=seed, **options)
+    history = fit(
+        model,
+        data,
+        epochs=epochs,
+        batch_size=100,
+        learning_rate=1e-3,
+        schedule=warmup_cosine(0.02),
+        average=0.998,
+        seed=seed,
+        progress=False,
+    )
+    assert isinstance(history.averaged, AAE)  # `average` was given
+    return history.averaged, history
+
+
+_LONG = {"smoke": 1, "book": 15, "full": 200}  # passes over all pictures
+
+
+def few_labels_aae(method: str, labels: int, seed: int) -> dict[str, float]:
+    """Test error with a few labels, as many for each digit.
+
+    Args:
+        method: "AAE", or "labels only": the same encoder, trained on the labelled pictures alone.
+        labels: how many pictures may show their label.
+        seed: which pictures they are, and of weights, shuffling and draws.
+    """
+    sizes = preset()
+    train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
+    few = load("mnist").of_each_class(labels // 10, torch.Generator().manual_seed(seed))
+    if method == "AAE":
+        model, _ = semi_supervised(few, train, _LONG[sizes.name], seed)
+    else:
+        model = LabelsOnly("dense", 10, labels="semi_supervised", noise=0.3, seed=seed)
+        fit(model, few, epochs=60 * sizes.epochs * 100 // labels, batch_size=50, seed=seed, progress=False)
+    return {"error": _share_wrong(model, test)}
+
+
+@torch.no_grad()
+def _share_wrong(model: AAE, test: ImageDataset) -> float:
+    batches = test.batches(1000, device=model.device)
+    return sum((model.classify(x) != y).sum().item() for x, y in batches) / len(test)
+
+
+def clusters(count: int, seed: int) -> dict[str, float]:
+    """Clustering error of an AAE that saw no label, by the protocol of eq. (4.19).
+
+    Args:
+        count: K, how many clusters.
+        seed: of weights, shuffling and draws.
+    """
+    sizes = preset()
+    train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
+    nobody = train.take(train.labels < 0)
+    model, _ = semi_supervised(nobody, train, _LONG[sizes.name], seed, count)
+    with torch.no_grad():
+        posteriors = features_of(lambda x: model.label_logits(x).softmax(1), test, device=model.device)
+    found = cluster_result(posteriors, test.labels)
+    used = len(posteriors.argmax(1).unique())
+    return {"error": found.error, "majority_error": found.majority_error, "used": float(used)}
+
+
+CODE_PANEL = Study(
+    name="code_panel",
+    settings=tuple({"method": m, "seed": s} for s in range(3) for m in ("AE", "VAE", "AAE", "WAE-MMD")),
+    run=code_panel,
+)
+
+FEW_LABELS_AAE = Study(
+    name="few_labels_aae",
+    settings=tuple(
+        {"method": m, "labels": n, "seed": s}
+        for n in (100, 1000)
+        for s in range(3)
+        for m in ("labels only", "AAE")
+    ),
+    run=few_labels_aae,
+)
+
+CLUSTERS = Study(
+    name="clusters",
+    settings=tuple({"count": k, "seed": s} for s in range(2) for k in (16, 30)),
+    run=clusters,
+)

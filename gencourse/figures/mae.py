@@ -1,0 +1,147 @@
+"""Figures of chapter 5."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, Rectangle
+from torch import Tensor
+
+from gencourse.figures.style import box, style
+
+__all__ = ["mae_idea", "mask_ratio_curves", "position_map"]
+
+_BLUE, _PURPLE, _AMBER, _GREY, _RED = "#4477aa", "#8a5a9e", "#e0a526", "#666666", "#c0392b"
+
+
+def mae_idea(picture: Tensor) -> None:
+    """A picture's way through a masked autoencoder.
+
+    Args:
+        picture: a digit (1, 28, 28).
+    """
+    kept = (5, 7, 10, 13)  # places of the visible ones among 16
+    with style():
+        _, axis = plt.subplots(figsize=(8.8, 2.9))
+        axis.set(xlim=(0, 21), ylim=(-0.9, 6.0), aspect="equal")
+        axis.set_axis_off()
+        _grid(axis, picture, 0.1, 0.6, 3.9, range(16))
+        _grid(axis, picture, 5.0, 0.6, 3.9, kept)
+        box(axis, 9.9, 1.6, 2.3, 1.8, _BLUE, "encoder", filled=True)
+        _tokens(axis, 13.0, 0.7, kept)
+        box(axis, 14.6, 1.6, 2.1, 1.8, _BLUE, "small\ndecoder", filled=True)
+        _grid(axis, picture, 17.6, 0.9, 3.2, range(16))
+        for start, end in (
+            ((4.1, 2.5), (4.9, 2.5)),
+            ((9.0, 2.5), (9.8, 2.5)),
+            ((12.3, 2.5), (12.9, 2.5)),
+            ((13.9, 2.5), (14.5, 2.5)),
+            ((16.8, 2.5), (17.5, 2.5)),
+        ):
+            axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=10, color=_GREY))
+        axis.add_patch(
+            FancyArrowPatch(
+                (2.0, 4.65),
+                (19.2, 4.25),
+                arrowstyle="<|-|>",
+                mutation_scale=12,
+                color=_RED,
+                connectionstyle="arc3,rad=-0.07",
+            )
+        )
+        axis.text(11.0, 5.5, "compare what was hidden", ha="center", color=_RED)
+        for x, text in (
+            (2.0, "16 patches"),
+            (6.95, "4 are left"),
+            (11.05, "sees 4 tokens"),
+            (13.4, "16 tokens"),
+            (19.2, "16 predictions"),
+        ):
+            axis.text(x, -0.1 if x != 13.4 else -0.7, text, ha="center", va="center", fontsize=9)
+        plt.show()
+
+
+def position_map(positions: Tensor, side: int, places: Sequence[tuple[int, int]]) -> None:
+    """Inner products of one place's position with those of all places, eq. (5.8).
+
+    Args:
+        positions: (side², D).
+        side: patches along a side.
+        places: (row, column) of each panel's place.
+    """
+    with style():
+        _, axes = plt.subplots(1, len(places), figsize=(2.5 * len(places), 2.6), squeeze=False)
+        for axis, (row, column) in zip(axes[0], places, strict=True):
+            product = positions @ positions[row * side + column]
+            axis.imshow(product.view(side, side).numpy(), cmap="viridis")
+            axis.plot(column, row, "o", color="white", markeredgecolor="black")
+            axis.set(title=f"row {row}, column {column}", xticks=[], yticks=[])
+            axis.grid(visible=False)
+        plt.tight_layout()
+        plt.show()
+
+
+def mask_ratio_curves(rows: Sequence[Mapping[str, float]]) -> None:
+    """Error of painted patches, and what the encoder is worth, against the mask ratio; dots are seeds.
+
+    Args:
+        rows: records with "ratio", "error_at_three_quarters", "fine_tuned" and "probed".
+    """
+    ratios = sorted({r["ratio"] for r in rows})
+    with style():
+        _, axes = plt.subplots(1, 2, figsize=(8.8, 3.3))
+        for axis, names, title in (
+            (
+                axes[0],
+                {"error_at_three_quarters": ("painting", _RED)},
+                "error of hidden pixels, same masks for all",
+            ),
+            (
+                axes[1],
+                {"fine_tuned": ("fine-tuned, 1000 labels", _BLUE), "probed": ("linear probe", _PURPLE)},
+                "test accuracy",
+            ),
+        ):
+            for name, (label, colour) in names.items():
+                found = torch.tensor([[r[name] for r in rows if r["ratio"] == q] for q in ratios])
+                axis.plot(ratios, found.mean(1), color=colour, label=label)
+                for q, values in zip(ratios, found, strict=True):
+                    axis.plot([q] * len(values), values, "o", color=colour, markersize=3)
+            axis.set(title=title, xlabel="share of patches hidden in training", xticks=ratios)
+            axis.set_xticks(ratios, [f"{q:g}" for q in ratios], rotation=30)
+        axes[1].legend()
+        plt.tight_layout()
+        plt.show()
+
+
+def _grid(axis: Axes, picture: Tensor, x: float, y: float, size: float, shown: Sequence[int]) -> None:
+    """A digit cut into 4×4 patches, of which some are shown."""
+    cell = size / 4
+    for n in range(16):
+        row, column = divmod(n, 4)
+        left, bottom = x + column * cell, y + (3 - row) * cell
+        edge = {"lw": 0.8, "ec": "#bbbbbb"}
+        if n in shown:
+            patch = picture[0, 7 * row : 7 * row + 7, 7 * column : 7 * column + 7]
+            axis.imshow(
+                patch.numpy(),
+                cmap="gray",
+                vmin=0,
+                vmax=1,
+                extent=(left, left + cell, bottom, bottom + cell),
+                interpolation="nearest",
+            )
+            axis.add_patch(Rectangle((left, bottom), cell, cell, fill=False, **edge))
+        else:
+            axis.add_patch(Rectangle((left, bottom), cell, cell, fc="#f3f3f3", **edge))
+    axis.set(xlim=(0, 21), ylim=(-0.9, 6.0), aspect="equal")
+
+
+def _tokens(axis: Axes, x: float, y: float, kept: Sequence[int]) -> None:
+    """A column of sixteen tokens: visible ones and mask tokens."""
+    for n in range(16):
+        colour = _AMBER if n in kept else "#dddddd"
+        axis.add_patch(Rectangle((x, y + 0.23 * (15 - n)), 0.8, 0.19, fc=colour, ec="none"))
