@@ -2,7 +2,16 @@
 
 from gencourse.widgets.dirac_game import DiracGame
 from gencourse.widgets.latent_explorer import LatentExplorer
+from gencourse.widgets.latent_planes import LatentPlanes
 from gencourse.widgets.masked_digit import MaskedDigit, masked_digit_model
 from gencourse.widgets.run_player import RunPlayer, record_run
 
-__all__ = ["DiracGame", "LatentExplorer", "MaskedDigit", "RunPlayer", "masked_digit_model", "record_run"]
+__all__ = [
+    "DiracGame",
+    "LatentExplorer",
+    "LatentPlanes",
+    "MaskedDigit",
+    "RunPlayer",
+    "masked_digit_model",
+    "record_run",
+]
