@@ -33,8 +33,8 @@ const PAGE = `
     <output aria-live="polite"></output>
   </div>
   <p class="gc-figure-help">
-    Drag a ring: the same z is decoded three times. Or use the arrow keys, with Shift for larger steps; Home is the
-    centre. The circles lie 1 and 2 from the centre of N(0, I). A code beyond a plane is drawn on its edge.
+    Drag a ring: every decoder gets the same z. Or use the arrow keys, with Shift for larger steps; Home is the centre.
+    The circles lie 1 and 2 from the centre of N(0, I). A code outside a plane is drawn on its edge.
   </p>
   <div class="gc-planes-style" hidden>
     <p>A decoder that is told the digit: one style z, all ten digits.</p>
@@ -57,9 +57,9 @@ const DIGIT = `<canvas class="gc-image" role="img"></canvas><figcaption></figcap
 const point = (z) => `(${z.map((part) => part.toFixed(2).replace("-", "−")).join(", ")})`;
 
 function share(part) {
-  if (part === 0) return "No code lies outside.";
+  if (part === 0) return "No codes lie outside.";
   const percent = 100 * part;
-  return `${percent < 1 ? "Under 1" : Math.round(percent)} % of the codes lie outside.`;
+  return `${percent < 1 ? "Under 1" : Math.round(percent)} % of codes lie outside.`;
 }
 
 function render({ model, el }) {
@@ -106,6 +106,10 @@ function render({ model, el }) {
         on.textBaseline = "middle";
         on.fillText(label, toX(-reach) - 6, toY(at));
       }
+      on.font = `italic 13px ${page.font}`;
+      on.fillText("z₂", toX(-reach) - 6, toY(reach) + 6);
+      on.textBaseline = "alphabetic";
+      on.fillText("z₁", toX(reach), toY(-reach) + 16);
       for (let i = 0; 2 * i < codes.length; i++) {
         const [a, b] = [codes[2 * i], codes[2 * i + 1]];
         on.globalAlpha = 0.75;
@@ -168,7 +172,10 @@ function render({ model, el }) {
       const near = nearest(row.own, z), distance = Math.hypot(row.own[2 * near] - z[0], row.own[2 * near + 1] - z[1]);
       row.draw(z);
       row.show(forward(decoders[k], z));
-      row.note.textContent = `Nearest point: ${named(digits.getUint8(near))}, ${distance.toFixed(2)} away.\n${share(model.get("outside")[k])}`;
+      row.note.textContent = [
+        `Nearest point: ${named(digits.getUint8(near))}, ${distance.toFixed(2)} away.`,
+        share(model.get("outside")[k]),
+      ].join("\n");
     });
   }
   const moves = rows.map(({ pad, place }) => steer(pad, bounds, place, model, "z"));

@@ -152,4 +152,4 @@ def _hole(codes: Tensor) -> list[float]:
     axis = torch.linspace(-1.5, 1.5, 31)
     grid = torch.cartesian_prod(axis, axis)
     grid = grid[grid.norm(dim=1) <= 1.5]
-    return grid[torch.cdist(grid, codes).amin(1).argmax()].tolist()
+    return [round(part, 2) for part in grid[torch.cdist(grid, codes).amin(1).argmax()].tolist()]
