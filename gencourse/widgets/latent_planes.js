@@ -21,7 +21,7 @@ export function withDigit([a, b], digit) {
 
 // ---- the figure ----------------------------------------------------------------------------------------
 
-const MARGIN = { left: 26, right: 6, top: 6, bottom: 24 }; // CSS pixels around a plane, for the axes
+const MARGIN = { left: 26, right: 10, top: 10, bottom: 26 }; // CSS pixels around a plane, for axes and ring
 const HOW = "Drag, or use the arrow keys, to move";
 const KEYS = "with Shift in larger steps; Home for the centre.";
 

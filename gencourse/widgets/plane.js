@@ -77,10 +77,10 @@ function fillLegend(list, colours) {
 // Makes a canvas show pictures of this shape. Returns how to show one.
 function screen(canvas, [height, width]) {
   [canvas.width, canvas.height] = [width, height];
-  const pen = canvas.getContext("2d"), picture = pen.createImageData(width, height);
-  for (let i = 3; i < picture.data.length; i += 4) picture.data[i] = 255; // opaque
+  const pen = canvas.getContext("2d"), picture = pen.createImageData(width, height), { data } = picture;
+  for (let i = 3; i < data.length; i += 4) data[i] = 255; // opaque
   return (x) => {
-    for (let i = 0; i < x.length; i++) picture.data.fill(255 * x[i], 4 * i, 4 * i + 3);
+    for (let i = 0; i < x.length; i++) data[4 * i] = data[4 * i + 1] = data[4 * i + 2] = 255 * x[i];
     pen.putImageData(picture, 0, 0);
   };
 }
