@@ -2,6 +2,7 @@
 
 from gencourse.widgets.dirac_game import DiracGame
 from gencourse.widgets.latent_explorer import LatentExplorer
+from gencourse.widgets.latent_planes import LatentPlanes
 from gencourse.widgets.masked_digit import MaskedDigit, masked_digit_model
 from gencourse.widgets.run_player import RunPlayer, record_run
 from gencourse.widgets.trade_off import TradeOff
@@ -9,6 +10,7 @@ from gencourse.widgets.trade_off import TradeOff
 __all__ = [
     "DiracGame",
     "LatentExplorer",
+    "LatentPlanes",
     "MaskedDigit",
     "RunPlayer",
     "TradeOff",

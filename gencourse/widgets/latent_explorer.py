@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import anywidget
-import numpy as np
 import torch
 import traitlets as t
 from torch import Tensor, nn
 
 from gencourse.figures.style import DIGIT_COLOURS
 from gencourse.methods import Autoencoder
+from gencourse.widgets.plane import check_codes, linear_layers, pack_codes, quantise
 from gencourse.widgets.text import module, style
 
 __all__ = ["LatentExplorer"]
@@ -23,7 +23,7 @@ class LatentExplorer(anywidget.AnyWidget):
     Make one with `from_autoencoder`. In a notebook, `z` follows the handle, and setting it moves the handle.
     """
 
-    _esm = module("latent_explorer")
+    _esm = module("plane", "latent_explorer")
     _css = style("latent_explorer")
 
     # Every ipywidget refers to a second model, its layout; a page without a kernel has only this one.
@@ -58,23 +58,18 @@ class LatentExplorer(anywidget.AnyWidget):
             ValueError: an argument cannot be used; the message says which and why.
         """
         layers = _dense_layers(model)
-        codes = torch.as_tensor(codes).detach().cpu().float()
-        labels = torch.as_tensor(labels).detach().cpu()
-        if codes.ndim != 2 or codes.shape[1] != 2 or len(codes) == 0 or not codes.isfinite().all():
-            raise ValueError(f"codes has shape {tuple(codes.shape)}: give finite numbers, two in each row.")
-        if labels.shape != codes.shape[:1] or labels.min() < 0 or labels.max() > 9:
-            raise ValueError(f"labels has shape {tuple(labels.shape)}: give a digit, 0 to 9, for each code.")
+        codes, labels = check_codes("codes", codes, labels)
         if max_points < 1:
             raise ValueError(f"max_points is {max_points}: give at least 1.")
         shown = torch.randperm(len(codes), generator=torch.Generator().manual_seed(0))[:max_points]
-        weights, rows = zip(*map(_quantise, layers), strict=True)
+        weights, rows = zip(*map(quantise, layers), strict=True)
         return cls(
             z=codes[shown[0]].tolist(),  # a real code: the first picture is a good one
             sizes=[2, *(layer.out_features for layer in layers)],
             shape=list(model.shape[1:]),
             weights=b"".join(weights),
             rows=b"".join(rows),
-            codes=codes[shown].numpy().astype("<f2").tobytes(),
+            codes=pack_codes(codes[shown]),
             labels=labels[shown].numpy().astype("u1").tobytes(),
             plane=_plane(codes),
             colours=list(DIGIT_COLOURS),
@@ -86,13 +81,8 @@ class LatentExplorer(anywidget.AnyWidget):
 
 def _dense_layers(model: Any) -> list[nn.Linear]:
     """The decoder's Linear layers; an error if anything but ReLU between them and a sigmoid at the end."""
-    decoder = getattr(model, "decoder", None)
-    modules = decoder.modules() if isinstance(decoder, nn.Module) else ()
-    steps = [m for m in modules if not list(m.children()) and not isinstance(m, nn.Unflatten)]
-    layers = [m for m in steps[::2] if isinstance(m, nn.Linear)]
-    between = [m for m in steps[1::2] if isinstance(m, nn.ReLU)]
-    alternate = len(layers) + len(between) == len(steps) == 2 * len(layers) - 1
-    if not alternate or not isinstance(model.output, nn.Sigmoid) or model.shape[0] != 1:
+    layers = linear_layers(getattr(model, "decoder", None))
+    if not layers or not isinstance(model.output, nn.Sigmoid) or model.shape[0] != 1:
         kind = getattr(model, "network", type(model).__name__)
         raise ValueError(
             f"model is {kind!r}: give Autoencoder('dense', code_size=2) for one-channel pictures."
@@ -100,17 +90,6 @@ def _dense_layers(model: Any) -> list[nn.Linear]:
     if layers[0].in_features != 2:
         raise ValueError(f"model's code has size {layers[0].in_features}: a plane needs code_size=2.")
     return layers
-
-
-def _quantise(layer: nn.Linear) -> tuple[bytes, bytes]:
-    """Weights as int8, row after row, and float16 pairs (scale, bias): weight = scale · int8."""
-    weight = layer.weight.detach().cpu().float().numpy()
-    scale = (np.abs(weight).max(1) / 127).astype("<f2")
-    # divide by the scale as it is sent, so that its own rounding costs nothing; a row of zeros stays zero
-    divisor = np.where(scale > 0, scale, 1).astype("f4")[:, None]
-    whole = np.clip(np.rint(weight / divisor), -127, 127).astype("i1")
-    rows = np.stack([scale, layer.bias.detach().cpu().numpy().astype("<f2")], axis=1)
-    return whole.tobytes(), rows.tobytes()
 
 
 def _plane(codes: Tensor) -> list[float]:

@@ -9,12 +9,12 @@ __all__ = ["module", "style"]
 _HERE = Path(__file__).parent
 
 
-def module(name: str) -> str:
-    """One ES module: `page.js`, then the figure's own script.
+def module(*names: str) -> str:
+    """One ES module: `page.js`, then the figure's scripts: its own, behind what it shares with others.
 
     Text, not a path: it is then saved with the notebook, and the book needs no other file.
     """
-    return _read("page.js") + _read(f"{name}.js")
+    return "".join(_read(f"{name}.js") for name in ("page", *names))
 
 
 def style(name: str) -> str:
