@@ -1,5 +1,13 @@
 """Named, resumable tables over seeds and variants; one file a chapter."""
 
+from gencourse.studies.aae import (
+    CLUSTERS,
+    CODE_PANEL,
+    FEW_LABELS_AAE,
+    LabelsOnly,
+    reconstruction_error,
+    semi_supervised,
+)
 from gencourse.studies.ae_gan import (
     INPAINTING,
     RESTORING,
@@ -11,15 +19,46 @@ from gencourse.studies.ae_gan import (
 from gencourse.studies.autoencoder import RATE_DISTORTION
 from gencourse.studies.engine import RESULTS, Study, read, reproduce
 from gencourse.studies.gan import AUGMENTATION, SIX_LOSSES, AgreeingGAN, augmentation
+from gencourse.studies.mae import (
+    ANOMALY,
+    FEW_LABELS,
+    MAE_VARIANTS,
+    MASK_RATIO,
+    fine_tune,
+    labelled,
+    share_right,
+)
 
 STUDIES = {
     study.name: study
-    for study in (RATE_DISTORTION, SIX_LOSSES, AUGMENTATION, TRADE_OFF, SAMPLERS, INPAINTING, RESTORING)
+    for study in (
+        RATE_DISTORTION,
+        SIX_LOSSES,
+        AUGMENTATION,
+        TRADE_OFF,
+        SAMPLERS,
+        INPAINTING,
+        RESTORING,
+        CODE_PANEL,
+        FEW_LABELS_AAE,
+        CLUSTERS,
+        FEW_LABELS,
+        MASK_RATIO,
+        ANOMALY,
+        MAE_VARIANTS,
+    )
 }
 
 __all__ = [
+    "ANOMALY",
     "AUGMENTATION",
+    "CLUSTERS",
+    "CODE_PANEL",
+    "FEW_LABELS",
+    "FEW_LABELS_AAE",
     "INPAINTING",
+    "MAE_VARIANTS",
+    "MASK_RATIO",
     "RATE_DISTORTION",
     "RESTORING",
     "RESULTS",
@@ -28,10 +67,16 @@ __all__ = [
     "STUDIES",
     "TRADE_OFF",
     "AgreeingGAN",
+    "LabelsOnly",
     "Study",
     "augmentation",
     "classifier_distance",
+    "fine_tune",
+    "labelled",
     "read",
+    "reconstruction_error",
     "reproduce",
+    "semi_supervised",
+    "share_right",
     "train_hybrid",
 ]

@@ -22,7 +22,6 @@ __all__ = [
     "MASK_RATIO",
     "RATIOS",
     "VARIANTS",
-    "accuracy",
     "anomaly",
     "few_labels",
     "fine_tune",
@@ -30,6 +29,7 @@ __all__ = [
     "mae_variant",
     "mask_ratio",
     "pretrain",
+    "share_right",
 ]
 
 RATIOS = (0.25, 0.5, 0.625, 0.75, 0.875)
@@ -40,7 +40,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "mask tokens in the encoder": {"mask_tokens_in": "encoder"},
     "loss on all patches": {"loss_on": "all"},
     "normalised targets": {"normalise": True},
-    "decoder of two blocks": {"decoder_depth": 2},
     "decoder of four blocks": {"decoder_depth": 4},
 }
 """One change each to `MAE`'s defaults."""
@@ -104,7 +103,7 @@ def fine_tune(encoder: nn.Module, data: ImageDataset, seed: int = 0, epochs: int
     return model
 
 
-def accuracy(model: Classifier, data: ImageDataset) -> float:
+def share_right(model: Classifier, data: ImageDataset) -> float:
     """Share of the pictures that the model gives their label."""
     batches = data.batches(500, device=model.device)
     return sum((model.classify(x) == y).sum().item() for x, y in batches) / len(data)
@@ -149,7 +148,7 @@ def _measured(model: MAE, seed: int) -> dict[str, float]:
         features_of(model.features, test, device=model.device),
         test.labels,
     )
-    tuned = accuracy(fine_tune(model.encoder, few, seed), test)
+    tuned = share_right(fine_tune(model.encoder, few, seed), test)
     return {"error_at_three_quarters": error, "fine_tuned": tuned, "probed": probed}
 
 
@@ -166,7 +165,7 @@ def few_labels(start: str, labels: int, seed: int) -> dict[str, float]:
     few, test = labelled(labels, seed), load("mnist", split="test").take(sizes.test_images)
     if start in ("pretrained", "scratch"):
         model = pretrain(seed)[0] if start == "pretrained" else MAE(seed=seed)
-        return {"accuracy": accuracy(fine_tune(model.encoder, few, seed), test)}
+        return {"accuracy": share_right(fine_tune(model.encoder, few, seed), test)}
     if start == "pixels":
         rows = [data.x.flatten(1) for data in (few, test)]
     else:
@@ -220,7 +219,7 @@ MASK_RATIO = Study(
 
 MAE_VARIANTS = Study(
     name="mae_variants",
-    settings=tuple({"variant": variant, "seed": seed} for seed in range(3) for variant in VARIANTS),
+    settings=tuple({"variant": variant, "seed": seed} for seed in range(2) for variant in VARIANTS),
     run=mae_variant,
 )
 
