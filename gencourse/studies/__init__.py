@@ -1,6 +1,7 @@
 """Named, resumable tables over seeds and variants; one file a chapter."""
 
 from gencourse.studies.aae import (
+    AUGMENTATION_AAE,
     CLUSTERS,
     CODE_PANEL,
     FEW_LABELS_AAE,
@@ -42,6 +43,7 @@ STUDIES = {
         CODE_PANEL,
         FEW_LABELS_AAE,
         CLUSTERS,
+        AUGMENTATION_AAE,
         FEW_LABELS,
         MASK_RATIO,
         ANOMALY,
@@ -52,6 +54,7 @@ STUDIES = {
 __all__ = [
     "ANOMALY",
     "AUGMENTATION",
+    "AUGMENTATION_AAE",
     "CLUSTERS",
     "CODE_PANEL",
     "FEW_LABELS",
