@@ -123,7 +123,6 @@ def _grid(axis: Axes, picture: Tensor, x: float, y: float, size: float, shown: S
     for n in range(16):
         row, column = divmod(n, 4)
         left, bottom = x + column * cell, y + (3 - row) * cell
-        edge = {"lw": 0.8, "ec": "#bbbbbb"}
         if n in shown:
             patch = picture[0, 7 * row : 7 * row + 7, 7 * column : 7 * column + 7]
             axis.imshow(
@@ -134,9 +133,9 @@ def _grid(axis: Axes, picture: Tensor, x: float, y: float, size: float, shown: S
                 extent=(left, left + cell, bottom, bottom + cell),
                 interpolation="nearest",
             )
-            axis.add_patch(Rectangle((left, bottom), cell, cell, fill=False, **edge))
+            axis.add_patch(Rectangle((left, bottom), cell, cell, fill=False, lw=0.8, ec="#bbbbbb"))
         else:
-            axis.add_patch(Rectangle((left, bottom), cell, cell, fc="#f3f3f3", **edge))
+            axis.add_patch(Rectangle((left, bottom), cell, cell, fc="#f3f3f3", lw=0.8, ec="#bbbbbb"))
     axis.set(xlim=(0, 21), ylim=(-0.9, 6.0), aspect="equal")
 
 
