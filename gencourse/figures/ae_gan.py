@@ -74,7 +74,16 @@ def trade_off(rows: Sequence[Mapping[str, float]], highlight: Mapping[str, tuple
                 f"$\\lambda$ = {weight:g}", (psnr, distance), (6, 6), textcoords="offset points", fontsize=9
             )
         for name, (psnr, distance) in highlight.items():
-            axis.plot(psnr, distance, "x", color=_RED, markersize=9, markeredgewidth=2, label=name)
+            axis.plot(psnr, distance, "x", color=_RED, markersize=9, markeredgewidth=2)
+            axis.annotate(
+                name,
+                (psnr, distance),
+                (-8, -12),
+                textcoords="offset points",
+                color=_RED,
+                ha="right",
+                fontsize=9,
+            )
         axis.set_yscale("log")
         axis.set(
             xlabel="faithful: PSNR of reconstructions (dB)  $\\rightarrow$",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from gencourse.data import ImageDataset
@@ -54,6 +55,10 @@ def panel(method: Method, history: History, test: ImageDataset, *, points: int =
         for name in history.names:
             axes[0, 0].plot(range(1, len(history) + 1), history[name], marker="o", markersize=3, label=name)
         axes[0, 0].set(xlabel="epoch", title="training loss (nats or squared error a picture)")
+        axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
+        sizes = [value for name in history.names for value in history[name]]
+        if min(sizes) > 0 and max(sizes) > 30 * min(sizes):  # or the small curves lie on the axis
+            axes[0, 0].set_yscale("log")
         axes[0, 0].legend()
         _reconstructions(axes[0, 1], method, test)
         _codes(axes[1, 0], method, test.take(min(points, len(test))))

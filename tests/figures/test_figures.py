@@ -75,6 +75,31 @@ def test_figures_of_chapter_two() -> None:
     assert len(plt.gcf().axes) == 2
 
 
+def test_figures_of_chapter_three() -> None:
+    figures.ae_gan_idea()
+    figures.gaussian_frontier()
+    (curve,) = (line for line in plt.gca().lines if len(line.get_xdata()) > 10)
+    assert curve.get_xdata()[0] == pytest.approx(2 - 2**0.5), "no distance: the price of eq. (3.19)"
+    figures.dirac_paths({"a": torch.rand(5, 2), "b": torch.rand(9, 2)})
+    assert len(plt.gcf().axes) == 2
+    rows = [{"weight": w, "psnr": 20 - w, "distance": 9 - w + s} for w in (0.0, 1.0) for s in (0, 2)]
+    figures.trade_off(rows, {"live": (19.0, 5.0)})
+    joined = plt.gca().lines[0]
+    assert joined.get_xdata().tolist() == [20.0, 19.0] and joined.get_ydata().tolist() == [10.0, 9.0]
+
+
+def test_figures_of_chapters_four_and_five() -> None:
+    figures.aae_idea()
+    figures.mae_idea(pictures(1)[0])
+    figures.position_map(torch.eye(9), 3, [(0, 0), (2, 1)])
+    assert [axis.images[0].get_array().argmax() for axis in plt.gcf().axes] == [0, 7]
+    names = ("error_at_three_quarters", "fine_tuned", "probed")
+    figures.mask_ratio_curves(
+        [{"ratio": q, **dict.fromkeys(names, q)} for q in (0.25, 0.5) for _ in range(2)]
+    )
+    assert len(plt.gcf().axes) == 2
+
+
 def test_a_table_is_text_in_a_terminal_and_a_table_in_a_notebook() -> None:
     shown = figures.table(
         [{"name": "a", "value": 12345.678, "share": 0.12345}, {"name": "b", "value": 1, "share": 2.0}]
