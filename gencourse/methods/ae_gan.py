@@ -31,7 +31,7 @@ class AEGAN(Method):
 
     The autoencoder makes L_rec + β·KL + λ·L_adv small, the discriminator tells real pictures from those that
     it is shown. All terms are in nats a picture: L_rec is −log N(x; x̂, σ²I), summed over pixels, and L_adv the
-    batch mean of −log σ(D(x̂)). With λ = 1 a nat of log p(x|z) weighs as much as a nat of log p/q.
+    batch mean of −log σ(a(x̂)). With λ = 1 a nat of log p(x|z) weighs as much as a nat of log p/q.
 
     Args:
         network: "conv", or "dense" with the sizes 784-128-d-128-784 and 784-128-1 for 1×28×28.

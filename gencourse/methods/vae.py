@@ -32,7 +32,7 @@ class VAE(Method):
         width: channels of the convolutional network's first layer.
         likelihood: "gaussian", or "bernoulli" for the cross-entropy, eq. (1.5).
         sigma: σ, standard deviation of a pixel; the bernoulli likelihood has none.
-        beta: weight of the divergence; with any other than 1 the loss is no bound (Higgins et al., 2017).
+        beta: weight of the divergence; below 1 the loss need not be a bound (Higgins et al., 2017).
         seed: of the initial weights.
 
     Raises:
