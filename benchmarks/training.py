@@ -36,7 +36,7 @@ from torchvision.datasets import MNIST
 from torchvision.transforms import Compose, Lambda, Pad, ToTensor
 
 from gencourse.data import ImageDataset, load
-from gencourse.methods import GAN, MAE, Autoencoder
+from gencourse.methods import AAE, GAN, MAE, Autoencoder
 from gencourse.networks import UpsampleConv2d
 from gencourse.training import Method, Update, adam, choose_device, fit
 
@@ -52,6 +52,13 @@ METHODS: dict[str, Callable[[], Method]] = {
     # five moves of the critic for every mini-batch: five times the work of a loop that takes a new one for each
     "GAN, dense, Wasserstein with gradient penalty": lambda: GAN(
         "dense", noise_size=100, loss="wasserstein", gradient_penalty=10.0, critic_steps=5
+    ),
+    # two public implementations' sizes, without the batch norm of the first
+    "adversarial autoencoder, 1×32×32": lambda: AAE(
+        "dense", 10, (1, 32, 32), encoder="gaussian", hidden=(512, 512), judge=(512, 256)
+    ),
+    "adversarial autoencoder, one hidden layer": lambda: AAE(
+        "dense", 16, encoder="gaussian", hidden=(512,), judge=(256,)
     ),
     # digits in a black frame, three equal channels: the size at which a public implementation was measured
     "masked autoencoder, 3×32×32": lambda: MAE(

@@ -23,6 +23,7 @@ _NO_GAME = "Your encoder helps the discriminator: it must raise the logits of it
 _BOTH_FROM_E = (
     "Your discriminator's loss does not look at the prior's logits: then nothing ties the codes to the prior."
 )
+_WRONG_LOGITS = "Your encoder's loss does not look at its own codes: it is about the logits of E(x)."
 _FADING = (
     "Your encoder's loss is log(1 − σ(a)): its gradient dies when the discriminator wins. Use −log σ(a)."
 )
@@ -35,9 +36,11 @@ def _check_orientation(both: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) 
         raise NotYet("Return two numbers: the discriminator's loss, the encoder's loss.")
     d, e = made
     on_prior, on_code = torch.autograd.grad(d, (prior, code), retain_graph=True, allow_unused=True)
-    (from_encoder,) = torch.autograd.grad(e, code, retain_graph=True)
+    (from_encoder,) = torch.autograd.grad(e, code, retain_graph=True, allow_unused=True)
     expect(on_prior is not None and bool(on_prior.any()), _BOTH_FROM_E)
     expect(not ((on_prior > 0).all() and on_code is not None and (on_code < 0).all()), _CODES_AS_REAL)
+    expect(from_encoder is not None, _WRONG_LOGITS)
+    assert from_encoder is not None
     expect((from_encoder < 0).all(), _NO_GAME)
     expect(not close(from_encoder, -torch.sigmoid(code) / 5), _FADING)
     for name, found, right in (
@@ -45,6 +48,8 @@ def _check_orientation(both: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) 
         ("discriminator's, on codes", on_code, torch.sigmoid(code) / 5),
         ("encoder's", from_encoder, -torch.sigmoid(-code) / 5),
     ):
+        signs = found is not None and torch.equal(found.sign(), right.sign())
+        expect(signs, f"The {name} gradient has the wrong sign: ask where a descent step moves each logit.")
         expect(
             found is not None and close(found, right),
             f"The orientation is right, but the {name} gradient is off: eqs. (4.3) and (4.4).",
@@ -82,6 +87,11 @@ def latent_losses(prior_logits, code_logits):
         Wrong(_BOTH_FROM_E, edit=("softplus(-prior_logits)", "softplus(-code_logits)")),
         Wrong(_NO_GAME, edit=("e = softplus(-code_logits)", "e = softplus(code_logits)")),
         Wrong(_FADING, edit=("e = softplus(-code_logits)", "e = -softplus(code_logits)")),
+        Wrong(_WRONG_LOGITS, edit=("e = softplus(-code_logits)", "e = softplus(-prior_logits)")),
+        Wrong(
+            "The discriminator's, on the prior's draws gradient has the wrong sign",
+            edit=("softplus(-prior_logits)", "softplus(prior_logits)"),
+        ),
         Wrong(
             "The orientation is right", edit=("softplus(code_logits).mean()", "softplus(code_logits).sum()")
         ),

@@ -204,6 +204,7 @@ class AAE(_Matched):
         hidden: widths of the dense encoder's hidden layers; the decoder mirrors them. The last also sizes the
             hidden layer in which a universal encoder's noise joins.
         width: channels of the convolutional network's first layer.
+        soften: for labels in the code, how far the categorical prior is softened; see `CategoricalPrior`.
         judge: widths of each discriminator's hidden layers.
         encoder_noise: numbers of noise that a universal encoder is handed.
         noise: standard deviation of noise on the encoder's input in the reconstruction and supervised phases;
@@ -232,6 +233,7 @@ class AAE(_Matched):
         classes: int = 10,
         labelled: ImageDataset | None = None,
         labelled_batch: int = 100,
+        soften: float = 0.0,
         hidden: tuple[int, ...] = (512, 512),
         width: int = 16,
         judge: tuple[int, ...] = (256, 256),
@@ -273,7 +275,7 @@ class AAE(_Matched):
             # one more entry than there are labels: "not labelled"
             seen = code_size + (classes + 1 if labels == "discriminator" else 0)
             self.discriminator = mlp((seen, *judge, 1))
-            self.label_prior = CategoricalPrior(classes)
+            self.label_prior = CategoricalPrior(classes, soften)
             self.label_discriminator = mlp((classes, *judge, 1)) if in_code else None
 
     def players(self) -> dict[str, Iterable[nn.Parameter]]:

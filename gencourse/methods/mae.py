@@ -146,7 +146,7 @@ class _Masked(Method):
         self._cannot(
             "sample",
             "it predicts the mean of the hidden patches given visible ones, which is no draw from their law, "
-            "and there is no law of the visible ones (chapter 5, 'What it is good for')",
+            "and there is no law of the visible ones (chapter 5, 'The loss, and what it asks for')",
         )
 
     def _two_masks(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -179,16 +179,21 @@ class CategoricalPrior(Prior):
 
     Args:
         classes: K, which is the size of a code, too.
+        soften: with more than 0, each vector is mixed with random probabilities, their share drawn up to this.
+            A softmax that meets exact one-hot vectors is flat there, and no gradient leads it away again.
 
     Raises:
-        ValueError: there are fewer than two classes.
+        ValueError: there are fewer than two classes, or soften is not in [0, 1).
     """
 
     classes: int = 10
+    soften: float = 0.0
 
     def __post_init__(self) -> None:
         if self.classes < 2:
             raise ValueError(f"classes is {self.classes}: give at least 2.")
+        if not 0 <= self.soften < 1:
+            raise ValueError(f"soften is {self.soften}: give a share, at least 0 and less than 1.")
 
     @property
     def size(self) -> int:  # type: ignore[override]  # a law of one-hot vectors cannot choose its size
@@ -199,7 +204,12 @@ class CategoricalPrior(Prior):
         self, n: int, part: Tensor | None, generator: torch.Generator | None, device: torch.device
     ) -> Tensor:
         assert part is not None
-        return F.one_hot(part, self.classes).float()
+        one_hot = F.one_hot(part, self.classes).float()
+        if not self.soften:
+            return one_hot
+        other = torch.rand(n, self.classes, generator=generator, device=device)
+        share = self.soften * torch.rand(n, 1, generator=generator, device=device)
+        return (1 - share) * one_hot + share * other / other.sum(1, keepdim=True)
 
 
 def _positive(**values: float) -> None:

@@ -183,7 +183,7 @@ def sincos_positions(rows: int, columns: int, width: int) -> Tensor:
 
     Each half holds sin(ω_k·t) for all k, then cos(ω_k·t), with ω_k = 10000^(−4k/width), k = 0 … width/4 − 1. A
     shift by s turns each pair (sin, cos) by the angle ω_k·s, so the product of two positions depends on
-    their distance alone, eq. (5.8).
+    the two differences alone, of rows and of columns, eq. (5.8).
 
     Args:
         rows: of the grid.

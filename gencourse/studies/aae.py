@@ -134,17 +134,21 @@ def semi_supervised(
     Returns:
         The model with averaged weights, and what happened.
     """
-    options: dict[str, Any] = {"labels": "semi_supervised", "labelled": labelled, "noise": 0.3}
+    options: dict[str, Any] = {"labels": "semi_supervised", "labelled": labelled}
+    rate: float | None = 1e-3
     if not len(labelled):
-        options = {"labels": "clusters"}
+        # The label judge must not win before the decoder has found a use for the entries, or all pictures end up
+        # in one of them, where the softmax is flat and no gradient leads back.
+        options, rate = {"labels": "clusters", "soften": 0.2}, None
     # a small style: with more room in it the decoder does without the label
-    model = AAE("dense", 5, classes=classes, seed=seed, **options)
+    model = AAE("dense", 5, classes=classes, noise=0.3, seed=seed, **options)
+    model.rates = {"autoencoder": 1e-3, "discriminator": 1e-3, "label_discriminator": 1e-3, "encoder": 3e-4}
     history = fit(
         model,
         data,
         epochs=epochs,
         batch_size=100,
-        learning_rate=1e-3,
+        learning_rate=rate,
         schedule=warmup_cosine(0.02),
         average=0.998,
         seed=seed,

@@ -33,7 +33,7 @@ def warmup_cosine(warmup: float = 0.05) -> Schedule:
 
     With T mini-batches and T_w = warmup·T of them to warm up, mini-batch t = 0, 1, … has the factor
 
-        (t + 1)/T_w                            while t < T_w,
+        min(1, (t + 1)/T_w)                    while t < T_w,
         ½(1 + cos(π(t − T_w)/(T − T_w)))       afterwards.
 
     Args:

@@ -88,6 +88,19 @@ def test_a_label_chooses_the_part_and_minus_one_any(prior: Prior) -> None:
     assert len(found[y >= 5].unique()) == 10
 
 
+def test_a_softened_class_still_stands_out_and_is_never_certain() -> None:
+    y = torch.arange(4).repeat(500)
+    z = CategoricalPrior(4, soften=0.3).draw(2000, y, seeded())
+    torch.testing.assert_close(z.sum(1), torch.ones(2000))
+    assert torch.equal(z.argmax(1), y)
+    of_class = z.gather(1, y[:, None])
+    assert of_class.min() > 0.7 and of_class.max() < 1 and (z > 0).all()
+    # the share is uniform up to 0.3 and a quarter of it goes to the class itself
+    assert of_class.mean().item() == pytest.approx(1 - 0.15 * 3 / 4, abs=0.01)
+    with pytest.raises(ValueError, match="soften is 1"):
+        CategoricalPrior(4, soften=1.0)
+
+
 @pytest.mark.parametrize("prior", PARTED, ids=name)
 @pytest.mark.parametrize("y", [torch.tensor([0, 1]), torch.tensor([0, 10, 1]), torch.tensor([0, -2, 1])])
 def test_labels_that_do_not_fit_are_refused(prior: Prior, y: Tensor) -> None:
