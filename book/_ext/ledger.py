@@ -27,7 +27,7 @@ BARE = re.compile(rf"(?<!\w)(?<!exercise )(?<!figure )(?<!table )(?<!section )\(
 NUMBER = re.compile(TAG)
 
 
-IN_PREPARATION = frozenset({"4", "5"})
+IN_PREPARATION = frozenset()
 """Chapters whose code is tested before their text is written. Code and tests may name their equations; no page
 of the book may, and the package page leaves out what cites them. Strike a chapter out when it lands."""
 

@@ -49,7 +49,9 @@ _ROWS = (
 )
 
 
-def method_map(in_the_book: Collection[str] = ("autoencoder", "GAN", "AE-GAN hybrid")) -> None:
+def method_map(
+    in_the_book: Collection[str] = ("autoencoder", "GAN", "AE-GAN hybrid", "adversarial AE", "masked AE"),
+) -> None:
     """The five methods of this family, one row each.
 
     Args:

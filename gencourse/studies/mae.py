@@ -80,16 +80,18 @@ def labelled(count: int, seed: int) -> ImageDataset:
     return train.take(chosen[:count])
 
 
-def fine_tune(encoder: nn.Module, data: ImageDataset, seed: int = 0, epochs: int = 20) -> Classifier:
+def fine_tune(encoder: nn.Module, data: ImageDataset, seed: int = 0, epochs: int | None = None) -> Classifier:
     """Train encoder and linear layer on a few labels; the same recipe for a new encoder and a pre-trained one.
 
     Args:
         encoder: copied, see `Classifier`.
         data: pictures with labels.
         seed: of the linear layer and of the shuffling.
-        epochs: passes over 1000 pictures; with fewer, as many more as give the same number of mini-batches.
+        epochs: passes over 1000 pictures, four for each of the preset's when not given; with fewer pictures, as
+            many more as give the same number of mini-batches.
     """
     model = Classifier(encoder, seed=seed)
+    epochs = 4 * preset().epochs if epochs is None else epochs
     fit(
         model,
         data,
