@@ -104,10 +104,10 @@ def random_masking(
         generator: of the order; torch's own when not given.
 
     Returns:
-        visible: the tokens that are kept, in random order, shape (B, K, D).
-        mask: 1 where a token was removed, 0 where it was kept, shape (B, N), the type of tokens.
-        restore: shape (B, N). Of all tokens with the kept ones in front, the one that belongs in place n is
-            number restore[n]; see `fill_and_restore`. restore.argsort(1)[:, :K] are the places of the kept.
+        The tokens that are kept, in random order, shape (B, K, D); the mask, 1 where a token was removed and 0
+        where it was kept, shape (B, N), the type of tokens; and `restore`, shape (B, N): of all tokens with the
+        kept ones in front, the one that belongs in place n is number restore[n], see `fill_and_restore`. The
+        places of the kept ones are restore.argsort(1)[:, :K].
 
     Raises:
         ValueError: ratio is not in [0, 1), or so large that no token would be left.
