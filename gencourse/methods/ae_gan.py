@@ -37,7 +37,7 @@ class AEGAN(Method):
         network: "conv", or "dense" with the sizes 784-128-d-128-784 and 784-128-1 for 1×28×28.
         code_size: numbers in the code.
         shape: (C, H, W) of a picture.
-        judged: what the discriminator is shown as generated: "reconstructions", "samples" (decoded codes from
+        judged: which made pictures the discriminator is shown: "reconstructions", "samples" (decoded codes from
             the prior N(0, I)), or "both", eq. (3.11).
         similarity: where a reconstruction is compared with its picture: "pixels", or "features", the
             discriminator's last hidden layer, eq. (3.12).
