@@ -5,9 +5,11 @@ from gencourse.evaluation.baselines import PCA, CodeMixture, MeanPicture
 from gencourse.evaluation.classifier import (
     CLASSIFIER_WEIGHTS,
     DigitClassifier,
+    classifier_distance,
     classifier_facts,
     digit_classifier,
     score_digits,
+    share_right,
 )
 from gencourse.evaluation.codes import ClusterResult, CodeReport, cluster_result, code_report, label_probe
 from gencourse.evaluation.features import features_of, kmeans_purity, linear_probe, two_sample_accuracy
@@ -35,6 +37,7 @@ __all__ = [
     "auroc",
     "choose_sigma",
     "class_entropy",
+    "classifier_distance",
     "classifier_facts",
     "cluster_result",
     "code_report",
@@ -54,6 +57,7 @@ __all__ = [
     "psnr",
     "reconstruction_error",
     "score_digits",
+    "share_right",
     "ssim",
     "threshold_at",
     "two_sample_accuracy",

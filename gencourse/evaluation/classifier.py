@@ -84,6 +84,37 @@ def classifier_facts() -> dict[str, Any]:
 
 
 @torch.no_grad()
+def _features(pictures: Tensor) -> Tensor:
+    judge = digit_classifier()
+    return torch.cat([judge.features(part) for part in pictures.cpu().split(1000)])
+
+
+def classifier_distance(samples: Tensor, real: Tensor) -> float:
+    """Fréchet distance, eq. (2.21), of two sets of pictures in the features of `digit_classifier`.
+
+    Args:
+        samples: pictures (N, 1, 28, 28) in [0, 1]; as many as real ones, whenever two results are compared.
+        real: pictures (M, 1, 28, 28), held out from whatever made the samples.
+    """
+    return frechet_from_features(_features(samples), _features(real))
+
+
+@torch.no_grad()
+def share_right(
+    classify: Callable[[Tensor], Tensor], data: ImageDataset, *, device: torch.device | str = "cpu"
+) -> float:
+    """Share of the pictures that get their own label.
+
+    Args:
+        classify: pictures (B, C, H, W) to labels (B,), for example `model.classify`.
+        data: pictures with labels.
+        device: where to compute.
+    """
+    batches = data.batches(1000, device=device)
+    return sum((classify(x) == y).sum().item() for x, y in batches) / len(data)
+
+
+@torch.no_grad()
 def score_digits(samples: Tensor, real: Tensor, nearest: int = 2000) -> dict[str, float]:
     """How good are these digits, as a set? All numbers come from `digit_classifier`.
 
@@ -97,12 +128,8 @@ def score_digits(samples: Tensor, real: Tensor, nearest: int = 2000) -> dict[str
     Returns:
         "distance", eq. (2.21); "precision" and "recall", eq. (2.23); "modes" and "entropy" (nats), eq. (2.24).
     """
-    judge = digit_classifier()
-    features = [
-        torch.cat([judge.features(part) for part in pictures.cpu().split(1000)])
-        for pictures in (samples, real)
-    ]
-    labels = judge.head(features[0]).argmax(1)
+    features = [_features(samples), _features(real)]
+    labels = digit_classifier().head(features[0]).argmax(1)
     precision, recall = precision_recall(features[1][:nearest], features[0][:nearest])
     return {
         "distance": frechet_from_features(*features),

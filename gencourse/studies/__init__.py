@@ -6,7 +6,6 @@ from gencourse.studies.aae import (
     CODE_PANEL,
     FEW_LABELS_AAE,
     LabelsOnly,
-    reconstruction_error,
     semi_supervised,
 )
 from gencourse.studies.ae_gan import (
@@ -14,7 +13,6 @@ from gencourse.studies.ae_gan import (
     RESTORING,
     SAMPLERS,
     TRADE_OFF,
-    classifier_distance,
     train_hybrid,
 )
 from gencourse.studies.autoencoder import RATE_DISTORTION
@@ -27,7 +25,6 @@ from gencourse.studies.mae import (
     MASK_RATIO,
     fine_tune,
     labelled,
-    share_right,
 )
 
 STUDIES = {
@@ -73,13 +70,10 @@ __all__ = [
     "LabelsOnly",
     "Study",
     "augmentation",
-    "classifier_distance",
     "fine_tune",
     "labelled",
     "read",
-    "reconstruction_error",
     "reproduce",
     "semi_supervised",
-    "share_right",
     "train_hybrid",
 ]

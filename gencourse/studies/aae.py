@@ -9,12 +9,18 @@ import torch
 from torch import Tensor
 
 from gencourse.data import ImageDataset, load
-from gencourse.evaluation import cluster_result, code_report, features_of
-from gencourse.losses import squared_error
+from gencourse.evaluation import (
+    classifier_distance,
+    cluster_result,
+    code_report,
+    features_of,
+    reconstruction_error,
+    share_right,
+)
 from gencourse.methods import AAE, VAE, WAE, Autoencoder
 from gencourse.presets import preset
-from gencourse.studies.ae_gan import classifier_distance, drawn
-from gencourse.studies.classifier import Recogniser, accuracy
+from gencourse.studies.ae_gan import drawn
+from gencourse.studies.classifier import Recogniser
 from gencourse.studies.engine import Study
 from gencourse.training import History, Method, Mover, fit, warmup_cosine
 
@@ -29,7 +35,6 @@ __all__ = [
     "clusters",
     "code_panel",
     "few_labels_aae",
-    "reconstruction_error",
     "semi_supervised",
     "train_matched",
 ]
@@ -48,19 +53,6 @@ def train_matched(method: Method, data: ImageDataset, epochs: int, seed: int = 0
     )
     assert isinstance(history.averaged, Method)  # `average` was given
     return history.averaged
-
-
-@torch.no_grad()
-def reconstruction_error(reconstruct: Callable[[Tensor], Tensor], test: ImageDataset) -> float:
-    """Squared error a picture, summed over pixels, mean over the test set."""
-    device = "cpu"
-    owner = getattr(reconstruct, "__self__", None)
-    if isinstance(owner, Method):
-        device = str(owner.device)
-    total = sum(
-        squared_error(reconstruct(x), x).item() * len(x) for x, _ in test.batches(1000, device=device)
-    )
-    return total / len(test)
 
 
 def code_panel(method: str, seed: int) -> dict[str, float]:
@@ -89,12 +81,12 @@ def code_panel(method: str, seed: int) -> dict[str, float]:
         return model.decode(codes)
 
     return {
-        "error": reconstruction_error(model.reconstruct, test),
+        "error": reconstruction_error(model.reconstruct, test, device=model.device),
         "two_sample": report.two_sample_accuracy,
         "mmd": report.mmd,
         "holes": report.holes,
         "strays": report.strays,
-        "distance": classifier_distance(drawn(sample, len(test), seed), test),
+        "distance": classifier_distance(drawn(sample, len(test), seed), test.x),
     }
 
 
@@ -177,13 +169,7 @@ def few_labels_aae(method: str, labels: int, seed: int) -> dict[str, float]:
     else:
         model = LabelsOnly("dense", 5, labels="semi_supervised", noise=0.3, seed=seed)
         fit(model, few, epochs=60 * sizes.epochs * 100 // labels, batch_size=50, seed=seed, progress=False)
-    return {"error": _share_wrong(model, test)}
-
-
-@torch.no_grad()
-def _share_wrong(model: AAE, test: ImageDataset) -> float:
-    batches = test.batches(1000, device=model.device)
-    return sum((model.classify(x) != y).sum().item() for x, y in batches) / len(test)
+    return {"error": 1 - share_right(model.classify, test, device=model.device)}
 
 
 def clusters(count: int, seed: int) -> dict[str, float]:
@@ -226,7 +212,7 @@ def augmentation_aae(labels: int, seed: int) -> dict[str, float]:
     judge = Recogniser(seed, shift=False, draw=lambda y: model.sample(len(y), y=y), share=0.5)
     passes = max(1, _STEPS[size] * 50 // labels)
     fit(judge, few, epochs=passes, batch_size=50, device="cpu", seed=seed, progress=False)
-    return {"accuracy": accuracy(judge.classifier, test)}
+    return {"accuracy": share_right(judge.classifier.classify, test)}
 
 
 AUGMENTATION_AAE = Study(

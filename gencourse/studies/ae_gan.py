@@ -11,9 +11,8 @@ from torch import Tensor
 from gencourse.data import ImageDataset, load
 from gencourse.evaluation import (
     CodeMixture,
-    digit_classifier,
+    classifier_distance,
     features_of,
-    frechet_from_features,
     psnr,
 )
 from gencourse.methods import AEGAN, VAE, Autoencoder, ContextEncoder, PairedAEGAN, degraded
@@ -27,7 +26,6 @@ __all__ = [
     "SAMPLERS",
     "TRADE_OFF",
     "WEIGHTS",
-    "classifier_distance",
     "inpainting",
     "restoring",
     "samplers",
@@ -63,14 +61,6 @@ def train_hybrid(method: MethodT, seed: int = 0) -> MethodT:
 
 
 @torch.no_grad()
-def classifier_distance(pictures: Tensor, test: ImageDataset) -> float:
-    """Fréchet distance of the digit classifier's features between pictures (N, 1, 28, 28) and a test set."""
-    judge = digit_classifier().features
-    made = torch.cat([judge(part) for part in pictures.cpu().split(1000)])
-    return frechet_from_features(made, features_of(judge, test))
-
-
-@torch.no_grad()
 def reconstructed(method: Method, test: ImageDataset) -> Tensor:
     """Reconstructions of all test pictures, on the CPU."""
     return torch.cat([method.reconstruct(x).cpu() for x, _ in test.batches(1000, device=method.device)])
@@ -92,7 +82,7 @@ def trade_off(weight: float, seed: int) -> dict[str, float]:
     """
     _, test = digits()
     x_hat = reconstructed(train_hybrid(AEGAN(weight=weight, seed=seed), seed), test)
-    return {"psnr": psnr(x_hat, test.x), "distance": classifier_distance(x_hat, test)}
+    return {"psnr": psnr(x_hat, test.x), "distance": classifier_distance(x_hat, test.x)}
 
 
 def samplers(method: str, seed: int) -> dict[str, float]:
@@ -118,7 +108,7 @@ def samplers(method: str, seed: int) -> dict[str, float]:
         ).sample
     return {
         "psnr": psnr(reconstructed(model, test), test.x),
-        "distance": classifier_distance(drawn(sample, len(test), seed), test),
+        "distance": classifier_distance(drawn(sample, len(test), seed), test.x),
     }
 
 
@@ -148,7 +138,7 @@ def _restored(method: Method, seed: int) -> dict[str, float]:
         x_hat = reconstructed(train_hybrid(method, seed), test)
     return {
         "error": (x_hat - test.x).square().flatten(1).sum(1).mean().item(),
-        "distance": classifier_distance(x_hat, test),
+        "distance": classifier_distance(x_hat, test.x),
     }
 
 

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gencourse.data import ImageDataset, load
-from gencourse.evaluation import CLASSIFIER_WEIGHTS, DigitClassifier
+from gencourse.evaluation import CLASSIFIER_WEIGHTS, DigitClassifier, share_right
 from gencourse.training import Method, Mover, fit, save_weights, seeded
 
-__all__ = ["Recogniser", "accuracy", "train_classifier"]
+__all__ = ["Recogniser", "train_classifier"]
 
 
 class Recogniser(Method):
@@ -92,7 +92,7 @@ def train_classifier(
         progress=False,
     )
     model = history.averaged.classifier
-    reached = accuracy(model, test)
+    reached = share_right(model.classify, test)
     save_weights(
         path,
         model,
@@ -108,12 +108,6 @@ def train_classifier(
         test_accuracy=reached,
     )
     return reached
-
-
-def accuracy(model: DigitClassifier, data: ImageDataset) -> float:
-    """Share of the pictures that the model gives their label."""
-    right = sum((model.classify(x) == y).sum().item() for x, y in data.batches(1000))
-    return right / len(data)
 
 
 def _shifted(x: Tensor, by: int = 2) -> Tensor:

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gencourse.data import load
-from gencourse.evaluation import score_digits
+from gencourse.evaluation import score_digits, share_right
 from gencourse.methods import GAN
 from gencourse.presets import preset
-from gencourse.studies.classifier import Recogniser, accuracy
+from gencourse.studies.classifier import Recogniser
 from gencourse.studies.engine import Study
 from gencourse.training import fit
 
@@ -98,7 +98,7 @@ def augmentation(pictures: str, labels: int, seed: int) -> dict[str, float]:
     model = Recogniser(seed, shift=pictures == "real, shifted", draw=draw, share=share)
     passes = max(1, _STEPS[size] * 50 // labels)
     fit(model, few, epochs=passes, batch_size=50, device="cpu", seed=seed, progress=False)
-    return {"accuracy": accuracy(model.classifier, test)}
+    return {"accuracy": share_right(model.classifier.classify, test)}
 
 
 AUGMENTATION = Study(

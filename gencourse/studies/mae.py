@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gencourse.data import ImageDataset, load
-from gencourse.evaluation import PCA, auroc, errors_of, features_of, linear_probe
+from gencourse.evaluation import PCA, auroc, errors_of, features_of, linear_probe, share_right
 from gencourse.methods import MAE, Autoencoder, Classifier
 from gencourse.presets import preset
 from gencourse.studies.engine import Study
@@ -29,7 +29,6 @@ __all__ = [
     "mae_variant",
     "mask_ratio",
     "pretrain",
-    "share_right",
 ]
 
 RATIOS = (0.25, 0.5, 0.625, 0.75, 0.875)
@@ -105,12 +104,6 @@ def fine_tune(encoder: nn.Module, data: ImageDataset, seed: int = 0, epochs: int
     return model
 
 
-def share_right(model: Classifier, data: ImageDataset) -> float:
-    """Share of the pictures that the model gives their label."""
-    batches = data.batches(500, device=model.device)
-    return sum((model.classify(x) == y).sum().item() for x, y in batches) / len(data)
-
-
 def mask_ratio(ratio: float, seed: int) -> dict[str, float]:
     """How well patches are filled in and what the encoder is worth, for one mask ratio.
 
@@ -148,8 +141,8 @@ def _measured(model: MAE, seed: int) -> dict[str, float]:
         features_of(model.features, test, device=model.device),
         test.labels,
     )
-    tuned = share_right(fine_tune(model.encoder, few, seed), test)
-    return {"error_at_three_quarters": error, "fine_tuned": tuned, "probed": probed}
+    tuned = fine_tune(model.encoder, few, seed)
+    return {"error_at_three_quarters": error, "fine_tuned": share_right(tuned.classify, test, device=tuned.device), "probed": probed}
 
 
 def few_labels(start: str, labels: int, seed: int) -> dict[str, float]:
@@ -165,7 +158,8 @@ def few_labels(start: str, labels: int, seed: int) -> dict[str, float]:
     few, test = labelled(labels, seed), load("mnist", split="test").take(sizes.test_images)
     if start in ("pretrained", "scratch"):
         model = pretrain(seed)[0] if start == "pretrained" else MAE(seed=seed)
-        return {"accuracy": share_right(fine_tune(model.encoder, few, seed), test)}
+        tuned = fine_tune(model.encoder, few, seed)
+        return {"accuracy": share_right(tuned.classify, test, device=tuned.device)}
     if start == "pixels":
         rows = [data.x.flatten(1) for data in (few, test)]
     else:

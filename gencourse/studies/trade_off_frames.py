@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from gencourse.evaluation import psnr
+from gencourse.evaluation import classifier_distance, psnr
 from gencourse.methods import AEGAN
 from gencourse.presets import preset
-from gencourse.studies.ae_gan import WEIGHTS, classifier_distance, digits, reconstructed, train_hybrid
+from gencourse.studies.ae_gan import WEIGHTS, digits, reconstructed, train_hybrid
 from gencourse.training import write_checkpoint
 from gencourse.widgets.trade_off import TRADE_OFF_FRAMES
 
@@ -49,7 +49,7 @@ def record_trade_off(
         model = train_hybrid(AEGAN(weight=weight, seed=seed), seed)
         x_hat = reconstructed(model, test)
         found["psnr"].append(psnr(x_hat, test.x))
-        found["distance"].append(classifier_distance(x_hat, test))
+        found["distance"].append(classifier_distance(x_hat, test.x))
         frames.append(reconstructed(model, shown))
         found["shown_psnr"].append(psnr(frames[-1], shown.x))
     write_checkpoint(

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from gencourse.data import ImageDataset, load
-from gencourse.losses import squared_error
 from gencourse.methods import AAE
-from gencourse.studies import LabelsOnly, reconstruction_error, semi_supervised
+from gencourse.studies import LabelsOnly, semi_supervised
 from gencourse.studies.aae import _drawn_code, train_matched
 from gencourse.training import fit
 
@@ -44,13 +43,6 @@ def test_the_baseline_trains_the_encoder_alone_on_labels(digits: ImageDataset) -
     assert right > 0.6
     with pytest.raises(ValueError, match="y is None"):
         model.step(digits.x, lambda *_: 0.0)
-
-
-def test_the_error_is_the_mean_over_all_pictures(digits: ImageDataset) -> None:
-    model = AAE("dense", 2, hidden=(8,)).eval()
-    with torch.no_grad():
-        expected = squared_error(model.reconstruct(digits.x), digits.x).item()
-    assert reconstruction_error(model.reconstruct, digits) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_matched_run_gives_back_the_averaged_weights(digits: ImageDataset) -> None:

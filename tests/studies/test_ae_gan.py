@@ -8,12 +8,11 @@ import pytest
 import torch
 
 from gencourse.data import load
-from gencourse.evaluation import digit_classifier, frechet_from_features
+from gencourse.evaluation import classifier_distance, digit_classifier, frechet_from_features
 from gencourse.studies.ae_gan import (
     INPAINTING,
     SAMPLERS,
     TRADE_OFF,
-    classifier_distance,
     drawn,
 )
 from gencourse.studies.engine import Study
@@ -35,8 +34,8 @@ def test_the_distance_of_real_digits_is_small_and_that_of_noise_is_not() -> None
     other = load("mnist").take(600).x
     features = digit_classifier().features
     expected = frechet_from_features(features(other), features(test.x))
-    assert classifier_distance(other, test) == pytest.approx(expected, rel=1e-4)
-    assert classifier_distance(torch.rand_like(other), test) > 20 * expected
+    assert classifier_distance(other, test.x) == pytest.approx(expected, rel=1e-4)
+    assert classifier_distance(torch.rand_like(other), test.x) > 20 * expected
 
 
 def test_samples_are_drawn_by_the_thousand_and_by_seed() -> None:
