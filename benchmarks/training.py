@@ -37,7 +37,7 @@ from torchvision.transforms import Compose, Lambda, Pad, ToTensor
 
 from gencourse.data import ImageDataset, load
 from gencourse.methods import AAE, GAN, MAE, Autoencoder
-from gencourse.networks import UpsampleConv2d
+from gencourse.networks import Plan, UpsampleConv2d
 from gencourse.training import Method, Update, adam, choose_device, fit
 
 README = Path(__file__).with_name("README.md")
@@ -45,7 +45,7 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 # A new chapter adds its method here; all three ways of training it follow from its `players` and `step`.
 METHODS: dict[str, Callable[[], Method]] = {
-    "autoencoder, dense": lambda: Autoencoder("dense", code_size=16, hidden=(512,)),
+    "autoencoder, dense": lambda: Autoencoder(Plan("dense", (512,)), code_size=16),
     "autoencoder, conv": lambda: Autoencoder("conv", code_size=32),
     "GAN, dense": lambda: GAN("dense", noise_size=100),
     "GAN, DCGAN": lambda: GAN("dcgan", (1, 32, 32), noise_size=100),
@@ -55,10 +55,10 @@ METHODS: dict[str, Callable[[], Method]] = {
     ),
     # two public implementations' sizes, without the batch norm of the first
     "adversarial autoencoder, 1×32×32": lambda: AAE(
-        "dense", 10, (1, 32, 32), encoder="gaussian", hidden=(512, 512), judge=(512, 256)
+        Plan("dense", (512, 512)), 10, (1, 32, 32), encoder="gaussian", judge=(512, 256)
     ),
     "adversarial autoencoder, one hidden layer": lambda: AAE(
-        "dense", 16, encoder="gaussian", hidden=(512,), judge=(256,)
+        Plan("dense", (512,)), 16, encoder="gaussian", judge=(256,)
     ),
     # digits in a black frame, three equal channels: the size at which a public implementation was measured
     "masked autoencoder, 3×32×32": lambda: MAE(

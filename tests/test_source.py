@@ -7,6 +7,7 @@ import pytest
 from gencourse import show
 from gencourse.losses import squared_error
 from gencourse.methods import Autoencoder, autoencoder
+from gencourse.networks import Plan
 from gencourse.training import seeded
 
 
@@ -50,7 +51,7 @@ def test_what_lies_outside_the_package_has_no_path() -> None:
     assert source.where.startswith("test_source.py, line ")
 
 
-@pytest.mark.parametrize("thing", [3, "text", len, Autoencoder(code_size=1, hidden=(1,))])
+@pytest.mark.parametrize("thing", [3, "text", len, Autoencoder(Plan("dense", (1,)), 1)])
 def test_what_has_no_source_is_refused(thing: object) -> None:
     with pytest.raises(TypeError, match=r"no Python source. Give a function, class or module"):
         show(thing)

@@ -1,13 +1,18 @@
-"""One file a chapter: networks, losses, and the order of the updates."""
+"""One class, one algorithm: networks, losses, and the order of the updates."""
 
 from gencourse.methods.aae import AAE, WAE
-from gencourse.methods.ae_gan import AEGAN, ContextEncoder, PairedAEGAN, degraded
+from gencourse.methods.aae_labels import ClusteringAAE, ConditionalAAE, LabelledAAE, SemiSupervisedAAE
+from gencourse.methods.ae_gan import AEGAN, AdaptiveAEGAN, SamplingAEGAN
 from gencourse.methods.autoencoder import Autoencoder
+from gencourse.methods.classifier import Classifier
 from gencourse.methods.dirac import dirac_eigenvalues, dirac_flow, dirac_path, dirac_step
 from gencourse.methods.gan import GAN
-from gencourse.methods.mae import MAE, Classifier, MaskedConvAutoencoder
+from gencourse.methods.mae import MAE, AllPatchesMAE
+from gencourse.methods.masked_conv import MaskedConvAutoencoder
+from gencourse.methods.paired import ContextEncoder, HoleFiller, PairedAEGAN, Restorer, degraded
 from gencourse.methods.priors import CategoricalPrior, GaussianPrior, MixturePrior, Prior, SwissRollPrior
 from gencourse.methods.vae import VAE
+from gencourse.methods.vae_gan import VAEGAN
 
 __all__ = [
     "AAE",
@@ -15,16 +20,26 @@ __all__ = [
     "GAN",
     "MAE",
     "VAE",
+    "VAEGAN",
     "WAE",
+    "AdaptiveAEGAN",
+    "AllPatchesMAE",
     "Autoencoder",
     "CategoricalPrior",
     "Classifier",
+    "ClusteringAAE",
+    "ConditionalAAE",
     "ContextEncoder",
     "GaussianPrior",
+    "HoleFiller",
+    "LabelledAAE",
     "MaskedConvAutoencoder",
     "MixturePrior",
     "PairedAEGAN",
     "Prior",
+    "Restorer",
+    "SamplingAEGAN",
+    "SemiSupervisedAAE",
     "SwissRollPrior",
     "degraded",
     "dirac_eigenvalues",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from gencourse.errors import need_number, need_one_of, need_whole
 from gencourse.losses import (
     ADVERSARIAL_KINDS,
     discriminator_loss,
@@ -16,6 +16,7 @@ from gencourse.losses import (
     gradient_penalty,
     r1_penalty,
 )
+from gencourse.methods.priors import GaussianPrior
 from gencourse.networks import (
     conv_discriminator,
     conv_generator,
@@ -84,20 +85,15 @@ class GAN(Method):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if loss not in ADVERSARIAL_KINDS:
-            raise ValueError(f"loss is {loss!r}: choose one of {', '.join(ADVERSARIAL_KINDS)}.")
+        need_one_of("loss", loss, ADVERSARIAL_KINDS)
         weights = {"gradient_penalty": gradient_penalty, "r1": r1, "r2": r2, "clip_weights": clip_weights}
         for name, value in weights.items():
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name} is {value}: give a number that is not negative, or 0 for none.")
-        for name, count, least in (
-            ("noise_size", noise_size, 1),
-            ("critic_steps", critic_steps, 1),
-            ("classes", classes, 0),
-        ):
-            if count < least:
-                raise ValueError(f"{name} is {count}: give at least {least}.")
+            need_number(name, value, least=0)
+        need_whole("noise_size", noise_size)
+        need_whole("critic_steps", critic_steps)
+        need_whole("classes", classes, 0)
         self.shape = tuple(shape)  # type: ignore[assignment]  # a point has one number only
+        self.labels = (0, classes - 1) if classes else None
         self.noise_size, self.classes, self.critic_steps = noise_size, classes, critic_steps
         self.loss, self.gradient_penalty, self.r1, self.r2 = loss, gradient_penalty, r1, r2
         self.clip_weights = clip_weights
@@ -128,12 +124,11 @@ class GAN(Method):
             "generator": self.generator.parameters(),
         }
 
-    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, float]:
+    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, Tensor]:
         """One mini-batch: `critic_steps` moves of the discriminator, then one of the generator.
 
         Each move draws new noise. With classes, generated pictures get the labels of the real ones.
         """
-        self._check(x, y)
         for _ in range(self.critic_steps):
             with torch.no_grad():  # the discriminator's move needs no gradient in the generator
                 fake = self.generate(self.noise(len(x)), y)
@@ -178,15 +173,16 @@ class GAN(Method):
 
     def noise(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Standard normal noise for n pictures, (n, noise_size)."""
-        where = self.device if generator is None else generator.device
-        return torch.randn(n, self.noise_size, generator=generator, device=where).to(self.device)
+        return GaussianPrior(self.noise_size).draw(n, generator=generator, device=self.device)
 
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Noise (B, noise_size) and, with classes, labels (B,) to pictures (B, C, H, W)."""
+        self._need("z", z, self.noise_size)
         return self.output(self.generator(z, y) if self.classes else self.generator(z))
 
     def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Pictures (B, C, H, W) and, with classes, labels (B,) to logits (B,): above zero means "real"."""
+        self._need("x", x, *self.shape)
         return (self.discriminator(x, y) if self.classes else self.discriminator(x)).flatten()
 
     @torch.no_grad()
@@ -220,21 +216,11 @@ class GAN(Method):
             for weight in self.discriminator.parameters():
                 weight.clamp_(-self.clip_weights, self.clip_weights)
 
-    def _check(self, x: Tensor, y: Tensor | None) -> None:
-        if x.shape[1:] != self.shape:
-            expected = ", ".join(map(str, self.shape))
-            raise ValueError(f"x has shape {tuple(x.shape)}: this GAN takes (B, {expected}).")
-        if self.classes and y is None:
-            raise ValueError(
-                f"y is None: this GAN has classes={self.classes}, so give a label for each picture."
-            )
-
 
 def _build(
     network: str, shape: tuple[int, ...], noise_size: int, classes: int, width: int, batch_norm: bool
 ) -> tuple[nn.Module, nn.Module]:
-    if network not in _NETWORKS:
-        raise ValueError(f"network is {network!r}: choose one of {', '.join(_NETWORKS)}.")
+    need_one_of("network", network, _NETWORKS)
     if len(shape) != 3:
         raise ValueError(
             f"shape is {shape}: give (C, H, W), or networks of your own as generator= and discriminator=."

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gencourse.errors import need_labels, need_number, need_whole
+
 __all__ = ["CategoricalPrior", "GaussianPrior", "MixturePrior", "Prior", "SwissRollPrior"]
 
 
@@ -46,6 +48,7 @@ class Prior(ABC):
         Raises:
             ValueError: y is given but the law has no parts, y has another length, or a label is out of range.
         """
+        need_whole("n", n)
         where = torch.device(device) if generator is None else generator.device
         part = None
         if self.classes:
@@ -68,11 +71,7 @@ class Prior(ABC):
                 f"y is given, but {type(self).__name__} is the same for all labels: leave y out, or take "
                 "MixturePrior or SwissRollPrior."
             )
-        if y.shape != (n,) or int(y.min()) < -1 or int(y.max()) >= self.classes:
-            raise ValueError(
-                f"y has shape {tuple(y.shape)} and values from {int(y.min())} to {int(y.max())}: give {n} labels "
-                f"from 0 to {self.classes - 1}, or −1 for any."
-            )
+        need_labels("y", y, n, self.classes, least=-1)
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,8 @@ class GaussianPrior(Prior):
     std: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.size < 1 or not self.std > 0:
-            raise ValueError(f"size is {self.size} and std is {self.std}: give positive numbers.")
+        need_whole("size", self.size)
+        need_number("std", self.std, above=0)
 
     def _draw(
         self, n: int, part: Tensor | None, generator: torch.Generator | None, device: torch.device
@@ -121,7 +120,9 @@ class MixturePrior(Prior):
     size = 2
 
     def __post_init__(self) -> None:
-        _positive(classes=self.classes, distance=self.distance, long=self.long, narrow=self.narrow)
+        need_whole("classes", self.classes)
+        for name in ("distance", "long", "narrow"):
+            need_number(name, getattr(self, name), above=0)
 
     def _draw(
         self, n: int, part: Tensor | None, generator: torch.Generator | None, device: torch.device
@@ -159,7 +160,9 @@ class SwissRollPrior(Prior):
     size = 2
 
     def __post_init__(self) -> None:
-        _positive(classes=self.classes, turns=self.turns, radius=self.radius, noise=self.noise)
+        need_whole("classes", self.classes)
+        for name in ("turns", "radius", "noise"):
+            need_number(name, getattr(self, name), above=0)
 
     def _draw(
         self, n: int, part: Tensor | None, generator: torch.Generator | None, device: torch.device
@@ -190,10 +193,8 @@ class CategoricalPrior(Prior):
     soften: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise ValueError(f"classes is {self.classes}: give at least 2.")
-        if not 0 <= self.soften < 1:
-            raise ValueError(f"soften is {self.soften}: give a share, at least 0 and less than 1.")
+        need_whole("classes", self.classes, 2)
+        need_number("soften", self.soften, least=0, below=1)
 
     @property
     def size(self) -> int:  # type: ignore[override]  # a law of one-hot vectors cannot choose its size
@@ -210,9 +211,3 @@ class CategoricalPrior(Prior):
         other = torch.rand(n, self.classes, generator=generator, device=device)
         share = self.soften * torch.rand(n, 1, generator=generator, device=device)
         return (1 - share) * one_hot + share * other / other.sum(1, keepdim=True)
-
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{name} is {value}: give a positive number.")

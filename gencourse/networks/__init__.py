@@ -1,6 +1,5 @@
 """Tensors through: the building blocks that the methods are made of. There is no loss in this room."""
 
-from gencourse.networks.coder import coder
 from gencourse.networks.conv import ConvDecoder, ConvEncoder, conv_stages, he_init
 from gencourse.networks.gan import (
     Discriminator,
@@ -16,7 +15,8 @@ from gencourse.networks.gan import (
     normalise_spectrum,
 )
 from gencourse.networks.mlp import mlp
-from gencourse.networks.noisy import NoisyEncoder
+from gencourse.networks.noisy import GaussianEncoder, NoisyEncoder
+from gencourse.networks.plan import Plan
 from gencourse.networks.vit import (
     TransformerBlock,
     ViTDecoder,
@@ -34,14 +34,15 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "Discriminator",
+    "GaussianEncoder",
     "Generator",
     "NoisyEncoder",
+    "Plan",
     "TransformerBlock",
     "UpsampleConv2d",
     "ViTDecoder",
     "ViTEncoder",
     "attention",
-    "coder",
     "conv_discriminator",
     "conv_generator",
     "conv_stages",

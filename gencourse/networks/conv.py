@@ -8,27 +8,33 @@ from torch import Tensor, nn
 
 __all__ = ["ConvDecoder", "ConvEncoder", "conv_stages", "he_init"]
 
-_FITTING = sorted({m * 2**k for m in (4, 5, 6, 7) for k in range(1, 7) if 28 <= m * 2**k <= 256})
+_SIDES = sorted({m * 2**k for m in (4, 5, 6, 7) for k in range(1, 7) if 28 <= m * 2**k <= 256})
 
 
 def conv_stages(shape: tuple[int, int, int]) -> int:
-    """How often a picture of this shape can be halved before it is less than 8 pixels wide.
+    """How often a picture of this shape can be halved before its shorter side is less than 8 pixels.
 
     Args:
-        shape: (C, H, W) with H = W.
+        shape: (C, H, W), 28 to 256 pixels a side. The shorter side decides how often; the longer one must be
+            divisible as often.
 
     Raises:
-        ValueError: the picture is not square or its size does not fit; the message names those that do.
+        ValueError: the picture's size does not fit; the message names those that do.
     """
-    _, height, width = shape
-    if height != width or height not in _FITTING:
-        raise ValueError(
-            f"shape is {tuple(shape)}: the convolutional networks take square pictures of one of the sizes "
-            f"{', '.join(map(str, _FITTING))}; resize with load_folder(..., size=) or use network='dense'."
-        )
+    height, width = shape[1:]
+    short, long = min(height, width), max(height, width)
     stages = 0
-    while height > 7:
-        height, stages = height // 2, stages + 1
+    while short > 7 * 2**stages:
+        stages += 1
+    if short not in _SIDES or long % 2**stages or long > 256:
+        longer = (
+            f" and the longer side a multiple of {2**stages}" if short in _SIDES and long != short else ""
+        )
+        raise ValueError(
+            f"shape is {tuple(shape)}: the convolutional networks take pictures whose shorter side is one of "
+            f"{', '.join(map(str, _SIDES))}{longer}, up to 256; resize with load_folder(..., size=) or use "
+            "network='dense'."
+        )
     return stages
 
 
@@ -60,13 +66,14 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], code_size: int, width: int = 32) -> None:
         super().__init__()
-        channels, size, layers = shape[0], shape[1], []
-        for stage in range(conv_stages(shape)):
+        channels, stages = shape[0], conv_stages(shape)
+        layers: list[nn.Module] = []
+        for stage in range(stages):
             out = width * 2 ** min(stage, 3)
             layers += [nn.Conv2d(channels, out, kernel_size=4, stride=2, padding=1), nn.ReLU()]
-            channels, size = out, size // 2
+            channels = out
         self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(channels * size * size, code_size)
+        self.head = nn.Linear(channels * (shape[1] >> stages) * (shape[2] >> stages), code_size)
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,9 +94,8 @@ class ConvDecoder(nn.Module):
         super().__init__()
         stages = conv_stages(shape)
         widths = [width * 2 ** min(stage, 3) for stage in reversed(range(stages))]
-        size = shape[1] // 2**stages
-        self.start = (widths[0], size, size)
-        self.head = nn.Linear(code_size, widths[0] * size * size)
+        self.start = (widths[0], shape[1] >> stages, shape[2] >> stages)
+        self.head = nn.Linear(code_size, math.prod(self.start))
         layers: list[nn.Module] = [nn.ReLU()]
         for n_in, n_out in zip(widths, [*widths[1:], shape[0]], strict=True):
             layers += [nn.ConvTranspose2d(n_in, n_out, kernel_size=4, stride=2, padding=1), nn.ReLU()]

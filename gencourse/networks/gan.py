@@ -176,8 +176,7 @@ def conv_generator(
     """
     stages = conv_stages(shape)
     widths = [width * 2 ** min(stage, 3) for stage in reversed(range(stages))]
-    size = shape[1] // 2**stages
-    start = (widths[0], size, size)
+    start = (widths[0], shape[1] >> stages, shape[2] >> stages)
 
     def hidden(channels: int) -> list[nn.Module]:
         norm: list[nn.Module] = [nn.BatchNorm2d(channels, momentum=_MOMENTUM)] if batch_norm else []
@@ -205,13 +204,14 @@ def conv_discriminator(shape: tuple[int, int, int], width: int = 16, classes: in
     Raises:
         ValueError: the picture's size does not fit; the message names those that do.
     """
-    channels, size = shape[0], shape[1]
+    channels, stages = shape[0], conv_stages(shape)
     layers: list[nn.Module] = []
-    for stage in range(conv_stages(shape)):
+    for stage in range(stages):
         out = width * 2 ** min(stage, 3)
         layers += [nn.Conv2d(channels, out, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        channels, size = out, size // 2
-    return Discriminator(nn.Sequential(*layers, nn.Flatten()), channels * size * size, classes)
+        channels = out
+    pixels = (shape[1] >> stages) * (shape[2] >> stages)
+    return Discriminator(nn.Sequential(*layers, nn.Flatten()), channels * pixels, classes)
 
 
 def dcgan_generator(noise_size: int, shape: tuple[int, int, int], classes: int = 0) -> Generator:
@@ -221,16 +221,16 @@ def dcgan_generator(noise_size: int, shape: tuple[int, int, int], classes: int =
 
     Args:
         noise_size: numbers of noise for one picture.
-        shape: (C, H, W) of a picture with H = W, a multiple of 16.
+        shape: (C, H, W) of a picture, both sides multiples of 16.
         classes: how many labels there are; 0 for none.
 
     Raises:
         ValueError: the picture's size does not fit.
     """
-    size = _sixteenths(shape) * 4
+    rows, columns = (4 * side for side in _sixteenths(shape))
     body = nn.Sequential(
-        nn.Linear(noise_size + classes, 128 * size * size),
-        nn.Unflatten(1, (128, size, size)),
+        nn.Linear(noise_size + classes, 128 * rows * columns),
+        nn.Unflatten(1, (128, rows, columns)),
         nn.BatchNorm2d(128),
         UpsampleConv2d(128, 128),
         nn.BatchNorm2d(128, momentum=_MOMENTUM),
@@ -250,13 +250,14 @@ def dcgan_discriminator(shape: tuple[int, int, int], classes: int = 0) -> Discri
     mean nothing.
 
     Args:
-        shape: (C, H, W) of a picture with H = W, a multiple of 16.
+        shape: (C, H, W) of a picture, both sides multiples of 16.
         classes: how many labels there are; 0 for none.
 
     Raises:
         ValueError: the picture's size does not fit.
     """
-    size, channels = _sixteenths(shape), shape[0]
+    rows, columns = _sixteenths(shape)
+    channels = shape[0]
     layers: list[nn.Module] = []
     for out in (16, 32, 64, 128):
         layers += [nn.Conv2d(channels, out, kernel_size=3, stride=2, padding=1)]
@@ -264,7 +265,7 @@ def dcgan_discriminator(shape: tuple[int, int, int], classes: int = 0) -> Discri
         if out > 16:
             layers.append(nn.BatchNorm2d(out, momentum=_MOMENTUM))
         channels = out
-    return Discriminator(nn.Sequential(*layers, nn.Flatten()), 128 * size * size, classes)
+    return Discriminator(nn.Sequential(*layers, nn.Flatten()), 128 * rows * columns, classes)
 
 
 def has_batch_norm(network: nn.Module) -> bool:
@@ -292,11 +293,11 @@ def _needed(y: Tensor | None) -> Tensor:
     return y
 
 
-def _sixteenths(shape: tuple[int, int, int]) -> int:
+def _sixteenths(shape: tuple[int, int, int]) -> tuple[int, int]:
     _, height, width = shape
-    if height != width or height < 16 or height % 16:
+    if min(height, width) < 16 or height % 16 or width % 16:
         raise ValueError(
-            f"shape is {tuple(shape)}: the DCGAN takes square pictures whose side is a multiple of 16, for "
-            "example 32 or 64."
+            f"shape is {tuple(shape)}: the DCGAN takes pictures whose sides are multiples of 16, for example 32 "
+            "or 64."
         )
-    return height // 16
+    return height // 16, width // 16

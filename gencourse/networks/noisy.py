@@ -1,4 +1,4 @@
-"""An encoder that is handed noise beside the picture."""
+"""Encoders that draw a code for a picture: from a Gaussian, or from noise that they bend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,36 @@ from torch import Tensor, nn
 
 from gencourse.networks.mlp import mlp
 
-__all__ = ["NoisyEncoder"]
+__all__ = ["GaussianEncoder", "NoisyEncoder"]
+
+
+class GaussianEncoder(nn.Module):
+    """q(z|x) = N(μ(x), σ²(x)), a Gaussian for each picture.
+
+    Args:
+        body: pictures (B, C, H, W) to (B, plain + 2·code_size): plain numbers, means, log variances.
+        plain: numbers in front that are no code and come out as they are, for example logits of a label.
+    """
+
+    def __init__(self, body: nn.Module, plain: int = 0) -> None:
+        super().__init__()
+        self.body, self.plain = body, plain
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures (B, C, H, W) to mean and log variance of their codes, (B, code_size) each."""
+        mean, log_var = self.body(x)[:, self.plain :].chunk(2, dim=1)
+        return mean, log_var
+
+    @staticmethod
+    def draw(mean: Tensor, log_var: Tensor) -> Tensor:
+        """One code from each Gaussian, eq. (3.7): z = μ + σ ⊙ ε, through which gradients reach μ and σ."""
+        return mean + (log_var / 2).exp() * torch.randn_like(mean)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) to the plain numbers and one draw for each, (B, plain + code_size)."""
+        answer = self.body(x)
+        mean, log_var = answer[:, self.plain :].chunk(2, dim=1)
+        return torch.cat([answer[:, : self.plain], self.draw(mean, log_var)], dim=1)
 
 
 class NoisyEncoder(nn.Module):

@@ -56,19 +56,21 @@ def patchify(images: Tensor, size: int) -> Tensor:
     return cut.permute(0, 2, 4, 3, 5, 1).reshape(batch, rows * columns, size * size * channels)
 
 
-def unpatchify(patches: Tensor, size: int, channels: int) -> Tensor:
-    """Put the patches of square pictures back together: the exact inverse of `patchify`, eq. (5.4).
+def unpatchify(patches: Tensor, size: int, channels: int, grid: tuple[int, int] | None = None) -> Tensor:
+    """Put patches back together: the exact inverse of `patchify`, eq. (5.4).
 
     Args:
-        patches: shape (B, N, p·p·C), N a square number.
+        patches: shape (B, N, p·p·C).
         size: side p of a patch in pixels.
         channels: C.
+        grid: rows and columns of patches, (H/p, W/p). 16 patches may be 4×4 or 2×8, which the patches do not
+            say: without a grid the picture is square.
 
     Returns:
-        Shape (B, C, H, W) with H = W = p√N.
+        Shape (B, C, H, W).
 
     Raises:
-        ValueError: the last side of patches is not p·p·C, or N is not a square number.
+        ValueError: the last side of patches is not p·p·C, or N patches do not fill the grid.
     """
     if patches.dim() != 3 or patches.shape[2] != size * size * channels:
         raise ValueError(
@@ -76,11 +78,12 @@ def unpatchify(patches: Tensor, size: int, channels: int) -> Tensor:
             f"and channels={channels}."
         )
     batch, count, _ = patches.shape
-    side = math.isqrt(count)
-    if side * side != count:
-        raise ValueError(f"patches has {count} patches a picture: a square picture has 1, 4, 9, 16, ...")
-    cut = patches.reshape(batch, side, side, size, size, channels)
-    return cut.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, side * size, side * size)
+    rows, columns = (math.isqrt(count), math.isqrt(count)) if grid is None else grid
+    if rows * columns != count:
+        wrong = "no square number" if grid is None else f"not {rows}·{columns}"
+        raise ValueError(f"patches has {count} patches a picture, {wrong}: give grid=(H / size, W / size).")
+    cut = patches.reshape(batch, rows, columns, size, size, channels)
+    return cut.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, rows * size, columns * size)
 
 
 def _divisors(number: int) -> list[int]:
@@ -272,8 +275,8 @@ class ViTEncoder(nn.Module):
     """A vision transformer that looks at the patches it is handed, all of them or a few.
 
     Args:
-        shape: (C, H, W) of a picture with H = W.
-        patch: side of a patch in pixels; it divides H.
+        shape: (C, H, W) of a picture.
+        patch: side of a patch in pixels; it divides H and W.
         width: numbers in a token, a multiple of 4.
         depth: how many blocks.
         heads: attention heads; they divide the width.
@@ -281,7 +284,7 @@ class ViTEncoder(nn.Module):
         mask_token: whether removed patches come in as mask tokens instead of not at all.
 
     Raises:
-        ValueError: the picture is not square, or a size does not divide another; the message says which.
+        ValueError: a size does not divide another; the message says which.
     """
 
     positions: Tensor
@@ -298,10 +301,10 @@ class ViTEncoder(nn.Module):
         mask_token: bool = False,
     ) -> None:
         super().__init__()
-        side = _grid_side(shape, patch)
+        rows, columns = _grid(shape, patch)
         self.shape, self.patch, self.width = shape, patch, width
         self.embed = nn.Linear(patch * patch * shape[0], width)
-        self.register_buffer("positions", sincos_positions(side, side, width), persistent=False)
+        self.register_buffer("positions", sincos_positions(rows, columns, width), persistent=False)
         self.class_token = nn.Parameter(torch.zeros(width)) if class_token else None
         self.mask_token = nn.Parameter(torch.zeros(width)) if mask_token else None
         self.blocks = nn.Sequential(*(TransformerBlock(width, heads) for _ in range(depth)))
@@ -409,8 +412,8 @@ class ViTDecoder(nn.Module):
     """From the encoder's tokens to a prediction of every patch; mask tokens stand in for removed ones.
 
     Args:
-        shape: (C, H, W) of a picture with H = W.
-        patch: side of a patch in pixels; it divides H.
+        shape: (C, H, W) of a picture.
+        patch: side of a patch in pixels; it divides H and W.
         code_width: numbers in one of the encoder's tokens.
         width: numbers in one of its own, a multiple of 4.
         depth: how many blocks.
@@ -419,7 +422,7 @@ class ViTDecoder(nn.Module):
         mask_token: whether removed patches are filled in here; False if they already were in the encoder.
 
     Raises:
-        ValueError: the picture is not square, or a size does not divide another; the message says which.
+        ValueError: a size does not divide another; the message says which.
     """
 
     positions: Tensor
@@ -437,10 +440,10 @@ class ViTDecoder(nn.Module):
         mask_token: bool = True,
     ) -> None:
         super().__init__()
-        side = _grid_side(shape, patch)
+        rows, columns = _grid(shape, patch)
         self.class_token = class_token
         self.embed = nn.Linear(code_width, width)
-        self.register_buffer("positions", sincos_positions(side, side, width), persistent=False)
+        self.register_buffer("positions", sincos_positions(rows, columns, width), persistent=False)
         self.mask_token = nn.Parameter(torch.zeros(width)) if mask_token else None
         self.blocks = nn.Sequential(*(TransformerBlock(width, heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(width, eps=1e-6)
@@ -463,15 +466,13 @@ class ViTDecoder(nn.Module):
         return self.head(self.norm(self.blocks(tokens))[:, first:])
 
 
-def _grid_side(shape: tuple[int, int, int], patch: int) -> int:
-    """Patches along one side of a square picture."""
+def _grid(shape: tuple[int, int, int], patch: int) -> tuple[int, int]:
+    """Rows and columns of patches."""
     _, height, width = shape
-    if height != width:
-        raise ValueError(f"shape is {tuple(shape)}: the vision transformer takes square pictures.")
-    if patch < 1 or height % patch:
-        fitting = ", ".join(map(str, _divisors(height)))
-        raise ValueError(f"patch is {patch}: a side of {height} pixels needs one of {fitting}.")
-    return height // patch
+    if patch < 1 or height % patch or width % patch:
+        fitting = ", ".join(map(str, _divisors(math.gcd(height, width))))
+        raise ValueError(f"patch is {patch}: sides of {height} and {width} pixels need one of {fitting}.")
+    return height // patch, width // patch
 
 
 def _init(network: nn.Module) -> None:

@@ -17,7 +17,16 @@ from gencourse.evaluation import (
     reconstruction_error,
     share_right,
 )
-from gencourse.methods import AAE, VAE, WAE, Autoencoder
+from gencourse.methods import (
+    AAE,
+    VAE,
+    WAE,
+    Autoencoder,
+    ClusteringAAE,
+    ConditionalAAE,
+    SemiSupervisedAAE,
+)
+from gencourse.networks import Plan
 from gencourse.presets import preset
 from gencourse.studies.ae_gan import drawn
 from gencourse.studies.classifier import Recogniser
@@ -39,7 +48,7 @@ __all__ = [
     "train_matched",
 ]
 
-SIZES: dict[str, Any] = {"code_size": 8, "hidden": (512, 512)}
+SIZES = (Plan("dense", hidden=(512, 512)), 8)
 """What every method of the panel is called with: the same dense networks, the same code."""
 
 
@@ -65,10 +74,10 @@ def code_panel(method: str, seed: int) -> dict[str, float]:
     sizes = preset()
     train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
     model: Method = {
-        "AE": lambda: Autoencoder("dense", **SIZES, seed=seed),
-        "VAE": lambda: VAE("dense", **SIZES, seed=seed),
-        "AAE": lambda: AAE("dense", **SIZES, seed=seed),
-        "WAE-MMD": lambda: WAE("dense", **SIZES, seed=seed),
+        "AE": lambda: Autoencoder(*SIZES, seed=seed),
+        "VAE": lambda: VAE(*SIZES, seed=seed),
+        "AAE": lambda: AAE(*SIZES, seed=seed),
+        "WAE-MMD": lambda: WAE(*SIZES, seed=seed),
     }[method]()
     model = train_matched(model, train, max(1, 2 * sizes.epochs // 5), seed)
     with torch.no_grad():
@@ -93,27 +102,33 @@ def code_panel(method: str, seed: int) -> dict[str, float]:
 def _drawn_code(model: Method) -> Callable[[Tensor], Tensor]:
     """One draw from q(z|x) for each picture: for a VAE that is not its mean."""
     if isinstance(model, VAE):
-        return lambda x: model.draw(*model.posterior(x))
+        return lambda x: model.encoder(x)
     return model.encode
 
 
-class LabelsOnly(AAE):
+class LabelsOnly(SemiSupervisedAAE):
     """The encoder of a semi-supervised AAE, trained by its supervised phase alone: the baseline."""
+
+    def __init__(self, *networks: Any, classes: int = 10, **options: Any) -> None:
+        super().__init__(*networks, classes=classes, **options)
+        self.labels = (0, classes - 1)
 
     def players(self) -> dict[str, Any]:
         """One player: the encoder, as a classifier."""
         return {"classifier": self.encoder.parameters()}
 
-    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, float]:
+    def accepts(self, x: Tensor, labels: Tensor | None) -> None:
+        """Any pictures of its shape with labels; it needs no others."""
+        Method.accepts(self, x, labels)
+
+    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, Tensor]:
         """Eq. (4.18) on labelled pictures."""
-        if y is None:
-            raise ValueError("y is None: give the label of each picture.")
-        return {"classifier": update("classifier", self.supervised_loss(x, y))}
+        return {"classifier": update("classifier", self.supervised_loss(x, self._told(y)))}
 
 
 def semi_supervised(
     labelled: ImageDataset, data: ImageDataset, epochs: int, seed: int = 0, classes: int = 10
-) -> tuple[AAE, History]:
+) -> tuple[ClusteringAAE, History]:
     """Train a semi-supervised AAE, eqs. (4.17) and (4.18), or a clustering one where no picture is labelled.
 
     Args:
@@ -126,14 +141,15 @@ def semi_supervised(
     Returns:
         The model with averaged weights, and what happened.
     """
-    options: dict[str, Any] = {"labels": "semi_supervised", "labelled": labelled}
-    rate: float | None = 1e-3
-    if not len(labelled):
+    # a small style: with more room in it the decoder does without the label
+    sizes: dict[str, Any] = {"code_size": 5, "classes": classes, "noise": 0.3, "seed": seed}
+    if len(labelled):
+        model: ClusteringAAE = SemiSupervisedAAE("dense", labelled=labelled, **sizes)
+        rate: float | None = 1e-3
+    else:
         # The label judge must not win before the decoder has found a use for the entries, or all pictures end up
         # in one of them, where the softmax is flat and no gradient leads back.
-        options, rate = {"labels": "clusters", "soften": 0.2}, None
-    # a small style: with more room in it the decoder does without the label
-    model = AAE("dense", 5, classes=classes, noise=0.3, seed=seed, **options)
+        model, rate = ClusteringAAE("dense", soften=0.2, **sizes), None
     model.rates = {"autoencoder": 1e-3, "discriminator": 1e-3, "label_discriminator": 1e-3, "encoder": 3e-4}
     history = fit(
         model,
@@ -146,7 +162,7 @@ def semi_supervised(
         seed=seed,
         progress=False,
     )
-    assert isinstance(history.averaged, AAE)  # `average` was given
+    assert isinstance(history.averaged, ClusteringAAE)  # `average` was given
     return history.averaged, history
 
 
@@ -167,7 +183,7 @@ def few_labels_aae(method: str, labels: int, seed: int) -> dict[str, float]:
     if method == "AAE":
         model, _ = semi_supervised(few, train, _LONG[sizes.name], seed)
     else:
-        model = LabelsOnly("dense", 5, labels="semi_supervised", noise=0.3, seed=seed)
+        model = LabelsOnly("dense", 5, noise=0.3, seed=seed)
         fit(model, few, epochs=60 * sizes.epochs * 100 // labels, batch_size=50, seed=seed, progress=False)
     return {"error": 1 - share_right(model.classify, test, device=model.device)}
 
@@ -184,7 +200,7 @@ def clusters(count: int, seed: int) -> dict[str, float]:
     nobody = train.take(train.labels < 0)
     model, _ = semi_supervised(nobody, train, _LONG[sizes.name], seed, count)
     with torch.no_grad():
-        posteriors = features_of(lambda x: model.label_logits(x).softmax(1), test, device=model.device)
+        posteriors = features_of(lambda x: model.parts(x)[0], test, device=model.device)
     found = cluster_result(posteriors, test.labels)
     used = len(posteriors.argmax(1).unique())
     return {"error": found.error, "majority_error": found.majority_error, "used": float(used)}
@@ -207,7 +223,7 @@ def augmentation_aae(labels: int, seed: int) -> dict[str, float]:
     size = preset().name
     train, test = load("mnist"), load("mnist", split="test").take(preset().test_images)
     few = train.take(torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:labels])
-    model = AAE("dense", 8, labels="decoder", noise=0.3, seed=seed)
+    model = ConditionalAAE("dense", 8, noise=0.3, seed=seed)
     fit(model, few, epochs=max(1, _SHOWN[size] // labels), seed=seed, device="cpu", progress=False)
     judge = Recogniser(seed, shift=False, draw=lambda y: model.sample(len(y), y=y), share=0.5)
     passes = max(1, _STEPS[size] * 50 // labels)

@@ -15,7 +15,18 @@ from gencourse.evaluation import (
     features_of,
     psnr,
 )
-from gencourse.methods import AEGAN, VAE, Autoencoder, ContextEncoder, PairedAEGAN, degraded
+from gencourse.methods import (
+    AEGAN,
+    VAE,
+    VAEGAN,
+    Autoencoder,
+    ContextEncoder,
+    HoleFiller,
+    PairedAEGAN,
+    Restorer,
+    SamplingAEGAN,
+    degraded,
+)
 from gencourse.presets import preset
 from gencourse.studies.engine import Study
 from gencourse.training import Method, fit, seeded, warmup_cosine
@@ -97,8 +108,8 @@ def samplers(method: str, seed: int) -> dict[str, float]:
     model: Method = {
         "vae": lambda: VAE(seed=seed),
         "ae_gmm": lambda: Autoencoder("conv", 16, seed=seed),
-        "ae_gan": lambda: AEGAN(judged="both", weight=16.0, seed=seed),
-        "vae_gan": lambda: AEGAN.vae_gan(weight=10.0, seed=seed),
+        "ae_gan": lambda: SamplingAEGAN(weight=16.0, seed=seed),
+        "vae_gan": lambda: VAEGAN(weight=10.0, seed=seed),
     }[method]()
     train_hybrid(model, seed)
     sample: Callable[[int, torch.Generator], Tensor] = model.sample
@@ -119,7 +130,7 @@ def inpainting(weight: float, seed: int) -> dict[str, float]:
         weight: λ of the adversarial loss; 0 is a plain regression.
         seed: of weights and shuffling.
     """
-    return _restored(ContextEncoder(weight=weight, seed=seed), seed)
+    return _restored(ContextEncoder(weight=weight, seed=seed) if weight else HoleFiller(seed=seed), seed)
 
 
 def restoring(weight: float, seed: int) -> dict[str, float]:
@@ -129,7 +140,8 @@ def restoring(weight: float, seed: int) -> dict[str, float]:
         weight: λ of the adversarial loss; 0 is a plain regression.
         seed: of weights, noise and shuffling.
     """
-    return _restored(PairedAEGAN(degraded, weight=weight, seed=seed), seed)
+    method = PairedAEGAN(degraded, weight=weight, seed=seed) if weight else Restorer(degraded, seed=seed)
+    return _restored(method, seed)
 
 
 def _restored(method: Method, seed: int) -> dict[str, float]:

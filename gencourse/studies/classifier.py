@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gencourse.data import ImageDataset, load
+from gencourse.data import load
 from gencourse.evaluation import CLASSIFIER_WEIGHTS, DigitClassifier, share_right
 from gencourse.training import Method, Mover, fit, save_weights, seeded
 
@@ -29,6 +29,7 @@ class Recogniser(Method):
     """
 
     shape = (1, 28, 28)
+    labels = (0, 9)
 
     def __init__(
         self,
@@ -47,10 +48,9 @@ class Recogniser(Method):
         """One player: the classifier."""
         return {"classifier": self.parameters()}
 
-    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, float]:
+    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, Tensor]:
         """One mini-batch of cross-entropy in nats."""
-        if y is None:
-            raise ValueError("y is None: give the digit of each picture.")
+        y = self._told(y)
         if self.draw is not None:
             made = round(self.share * len(x))
             x = torch.cat([self.draw(y[:made]), x[made:]])

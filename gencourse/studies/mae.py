@@ -9,7 +9,7 @@ from torch import nn
 
 from gencourse.data import ImageDataset, load
 from gencourse.evaluation import PCA, auroc, errors_of, features_of, linear_probe, share_right
-from gencourse.methods import MAE, Autoencoder, Classifier
+from gencourse.methods import MAE, AllPatchesMAE, Autoencoder, Classifier
 from gencourse.presets import preset
 from gencourse.studies.engine import Study
 from gencourse.studies.masked_digit import masked_error
@@ -37,28 +37,31 @@ RATIOS = (0.25, 0.5, 0.625, 0.75, 0.875)
 VARIANTS: dict[str, dict[str, Any]] = {
     "as published": {},
     "mask tokens in the encoder": {"mask_tokens_in": "encoder"},
-    "loss on all patches": {"loss_on": "all"},
+    "loss on all patches": {},
     "normalised targets": {"normalise": True},
     "decoder of four blocks": {"decoder_depth": 4},
 }
-"""One change each to `MAE`'s defaults."""
+"""One change each to `MAE`'s defaults; the loss on all patches is a class of its own."""
 
 _LABELS, _PROBED = 1000, 10_000  # labels for fine-tuning and for the linear probe
 
 
-def pretrain(seed: int = 0, epochs: int | None = None, **options: Any) -> tuple[MAE, float]:
+def pretrain(
+    seed: int = 0, epochs: int | None = None, kind: type[MAE] = MAE, **options: Any
+) -> tuple[MAE, float]:
     """Train an MAE on MNIST without labels; one recipe for all studies.
 
     Args:
         seed: of weights, shuffling and masks.
         epochs: passes over the training pictures; two for every five of the preset when not given.
-        options: of `MAE`.
+        kind: class to train.
+        options: of that class.
 
     Returns:
         The model and the seconds that it took.
     """
     sizes = preset()
-    model = MAE(seed=seed, **options)
+    model = kind(seed=seed, **options)
     history = fit(
         model,
         load("mnist").take(sizes.train_images),
@@ -125,7 +128,8 @@ def mae_variant(variant: str, seed: int) -> dict[str, float]:
         variant: one of `VARIANTS`.
         seed: of weights, shuffling, masks, and of the choice of labels.
     """
-    model, seconds = pretrain(seed, **VARIANTS[variant])
+    kind = AllPatchesMAE if variant == "loss on all patches" else MAE
+    model, seconds = pretrain(seed, kind=kind, **VARIANTS[variant])
     return {**_measured(model, seed), "pretraining_seconds": seconds}
 
 
@@ -142,7 +146,11 @@ def _measured(model: MAE, seed: int) -> dict[str, float]:
         test.labels,
     )
     tuned = fine_tune(model.encoder, few, seed)
-    return {"error_at_three_quarters": error, "fine_tuned": share_right(tuned.classify, test, device=tuned.device), "probed": probed}
+    return {
+        "error_at_three_quarters": error,
+        "fine_tuned": share_right(tuned.classify, test, device=tuned.device),
+        "probed": probed,
+    }
 
 
 def few_labels(start: str, labels: int, seed: int) -> dict[str, float]:

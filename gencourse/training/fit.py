@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
+from gencourse.data import as_dataset
 from gencourse.training.checkpoint import CheckpointError, read_checkpoint, restore_state, write_checkpoint
 from gencourse.training.history import History
 from gencourse.training.method import Method, seeded
@@ -77,9 +78,10 @@ def fit(
 
     Args:
         method: says who plays and how they move; trained in place and left on the device, in eval mode.
-        data: what to train on.
+        data: what to train on: a dataset of `gencourse.data`, or a tensor of pictures.
         epochs: passes over the data in total; a resumed run goes on up to this number.
-        batch_size: pictures in a mini-batch.
+        batch_size: pictures in a mini-batch. A remainder that is too small for the method joins the batch
+            before it.
         learning_rate: step size of every player; the method's own, which may differ from player to player,
             when not given.
         schedule: factor of the step size for each mini-batch, for example `warmup_cosine()`; None for a
@@ -102,12 +104,16 @@ def fit(
         CheckpointError: the checkpoint is damaged or belongs to another run.
         NonFiniteLossError: a loss became NaN or infinite. The last checkpoint is still there.
     """
+    data = as_dataset(data)
     _check_arguments(
         len(data), epochs, batch_size, learning_rate, precision, clip, average, checkpoint, resume
     )
+    _check_data(method, data, batch_size)
     path = None if checkpoint is None else Path(checkpoint)
     target = choose_device(device)
     method.to(target)
+    if hasattr(data, "to"):
+        data = data.to(target)  # once a run, not once an epoch
     players = {name: list(parameters) for name, parameters in method.players().items()}
     rates = dict.fromkeys(players, method.learning_rate if learning_rate is None else learning_rate)
     if learning_rate is None:
@@ -130,12 +136,12 @@ def fit(
         shuffle = torch.Generator().manual_seed(seed)
         if path is not None and resume and path.exists():
             _restore(path, method, update, averaged, shuffle, history, facts)
-        total = -(-len(data) // batch_size)
+        total = _batches(len(data), batch_size, method.least_batch)
         for epoch in range(len(history), epochs):
-            sums: dict[str, float] = defaultdict(float)
-            seen: dict[str, int] = defaultdict(int)  # for each name: a step may record one only now and then
+            records: dict[str, list[Tensor]] = defaultdict(list)
+            counts: dict[str, list[int]] = defaultdict(list)  # a step may record a name only now and then
             start = time.perf_counter()
-            batches = data.batches(batch_size, device=target, generator=shuffle)
+            batches = _joined(data.batches(batch_size, device=target, generator=shuffle), method.least_batch)
             # TQDM_DISABLE is tqdm's own switch, but its notebook bar does not look at it
             if progress and not os.environ.get("TQDM_DISABLE"):
                 batches = tqdm(batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", leave=False)
@@ -148,9 +154,10 @@ def fit(
                 if averaged is not None:
                     averaged.update_parameters(method)
                 for name, value in record.items():
-                    sums[name] += value * len(x)
-                    seen[name] += len(x)
-            means = {name: value / seen[name] for name, value in sums.items()}
+                    records[name].append(value)
+                    counts[name].append(len(x))
+            update.check()
+            means = {name: _mean(values, counts[name]) for name, values in records.items()}
             history.epochs.append({**means, "seconds": time.perf_counter() - start})
             if path is not None:
                 _save(path, method, update, averaged, shuffle, history, facts)
@@ -165,6 +172,49 @@ def _training(method: Method) -> Iterator[None]:
         yield
     finally:
         method.eval()
+
+
+def _check_data(method: Method, data: Batches, batch_size: int) -> None:
+    """Ask, before any time is spent, whether the method can learn from these data."""
+    x, y = next(iter(data.batches(1, device="cpu", generator=None)))
+    images, labels = getattr(data, "images", None), getattr(data, "labels", y)
+    if images is None:
+        method.accepts(x, labels)
+    else:  # uint8: in range whatever it holds
+        method.accepts(images[:1].float() / 255, labels)
+    least = method.least_batch
+    if min(batch_size, len(data)) < least:
+        name, value = ("batch_size", batch_size) if batch_size < least else ("data", f"{len(data)} picture")
+        raise ValueError(
+            f"{name} is {value}: this {type(method).__name__} needs at least {least} pictures in a mini-batch."
+        )
+
+
+def _batches(images: int, batch_size: int, least: int) -> int:
+    """How many mini-batches an epoch has."""
+    whole, rest = divmod(images, batch_size)
+    return whole + (rest >= least or (rest > 0 and whole == 0))
+
+
+def _joined(batches: Iterator[tuple[Tensor, Tensor]], least: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The mini-batches; a last one of fewer than `least` pictures joins the one before it."""
+    before = None
+    for batch in batches:
+        if before is not None and len(batch[0]) < least:
+            batch = (torch.cat([before[0], batch[0]]), torch.cat([before[1], batch[1]]))
+            before = None
+        if before is not None:
+            yield before
+        before = batch
+    if before is not None:
+        yield before
+
+
+def _mean(values: list[Tensor], counts: list[int]) -> float:
+    """Mean over pictures of what was recorded for each mini-batch. The one look at the device in an epoch."""
+    recorded = torch.stack([torch.as_tensor(value).detach().float() for value in values]).cpu().double()
+    weights = torch.tensor(counts, dtype=torch.float64)
+    return ((recorded * weights).sum() / weights.sum()).item()
 
 
 def _set_rates(update: Update, rates: dict[str, float]) -> None:

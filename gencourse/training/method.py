@@ -10,14 +10,16 @@ from typing import NoReturn, Protocol
 import torch
 from torch import Tensor, nn
 
+from gencourse.errors import need_finite, need_labels, need_pictures, need_tensor
+
 __all__ = ["Method", "Mover", "seeded"]
 
 
 class Mover(Protocol):
     """What `step` is handed: call it to move one player down one loss."""
 
-    def __call__(self, player: str, loss: Tensor) -> float:
-        """Move `player` one optimiser step down `loss`, touch nobody else, and return the loss's value."""
+    def __call__(self, player: str, loss: Tensor) -> Tensor:
+        """Move `player` one optimiser step down `loss`, touch nobody else, and return the detached loss."""
         ...
 
 
@@ -33,6 +35,7 @@ class Method(nn.Module, ABC):
         betas: its default decay rates.
         rates: step sizes of the players, by name, that should not have the common one.
         weight_decay: how fast AdamW shrinks the weights; 0 for plain Adam.
+        labels: lowest and highest label that `step` reads; None if it reads none.
     """
 
     shape: tuple[int, int, int]
@@ -40,23 +43,60 @@ class Method(nn.Module, ABC):
     betas: tuple[float, float] = (0.9, 0.999)
     rates: Mapping[str, float] = {}
     weight_decay: float = 0.0
+    labels: tuple[int, int] | None = None
 
     @abstractmethod
     def players(self) -> dict[str, Iterable[nn.Parameter]]:
         """Name of each player, and the parameters that this player owns."""
 
     @abstractmethod
-    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, float]:
+    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, Tensor]:
         """One mini-batch: compute losses and call `update(player, loss)` in the order of the algorithm.
+
+        Nothing in here may wait for the device: no `.item()`, no `bool()` of a tensor. What could be wrong with
+        the data is looked at once, before the first step, by `accepts`.
 
         Args:
             x: pictures in [0, 1], shape (B, C, H, W).
             update: moves one player.
-            y: labels, shape (B,); a method that needs them says so when they are missing.
+            y: labels, shape (B,).
 
         Returns:
-            What to record of this mini-batch, by name.
+            What to record of this mini-batch: detached scalars, by name.
         """
+
+    @property
+    def least_batch(self) -> int:
+        """Fewest pictures that a step can learn from: batch norm needs two to tell a spread."""
+        norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)
+        return 2 if any(isinstance(layer, norms) for layer in self.modules()) else 1
+
+    def accepts(self, x: Tensor, labels: Tensor | None) -> None:
+        """Say in one sentence why this method cannot learn from some data; silent if it can.
+
+        `fit` asks once, before the first step and before any time is spent.
+
+        Args:
+            x: a few samples, as `step` will get them.
+            labels: all labels of the data, as far as they are known.
+
+        Raises:
+            ValueError: shape, range or labels do not fit.
+        """
+        form = "(B, " + ", ".join(map(str, self.shape)) + ")"
+        if len(self.shape) == 3:
+            need_pictures("data", x, form)
+        else:
+            need_tensor("data", x, form)
+            need_finite("data", x)
+        if self.labels is None:
+            return
+        least, most = self.labels
+        if labels is None:
+            raise ValueError(
+                f"data has no labels: {type(self).__name__} learns from labels, {least} to {most}."
+            )
+        need_labels("data", labels.cpu(), len(labels), most + 1, least=least)
 
     @property
     def device(self) -> torch.device:
@@ -82,6 +122,27 @@ class Method(nn.Module, ABC):
     def features(self, x: Tensor) -> Tensor:
         """What a classifier may use of a picture: a vector for each."""
         return self.encode(x).flatten(1)
+
+    def _need(self, name: str, value: Tensor, *shape: int) -> None:
+        """One argument of a call by hand: a tensor (B, *shape), of the type and on the device of the weights."""
+        need_tensor(name, value, f"(B, {', '.join(map(str, shape))})", empty=True)
+        weight = next(self.parameters())
+        if value.device != weight.device:
+            raise ValueError(
+                f"{name} is on {value.device}, the weights are on {weight.device}: give x.to(method.device)."
+            )
+        if value.dtype != weight.dtype and not torch.is_autocast_enabled(weight.device.type):
+            raise TypeError(
+                f"{name} is {value.dtype}, the weights are {weight.dtype}: give {name}.to({weight.dtype})."
+            )
+
+    def _told(self, y: Tensor | None) -> Tensor:
+        """The labels of a step, or the sentence that says there are none."""
+        if y is None:
+            raise ValueError(
+                f"y is None: {type(self).__name__} learns from labels, so give one for each picture."
+            )
+        return y
 
     def _cannot(self, verb: str, why: str) -> NoReturn:
         raise NotImplementedError(f"{type(self).__name__} cannot {verb}: {why}.")

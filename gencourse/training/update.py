@@ -35,10 +35,12 @@ def adam(
         matrices, vectors = ([p for p in parameters if (p.dim() > 1) == many] for many in (True, False))
         groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     for fused in (True, False):
+        # copies: an optimiser that fails halfway leaves its settings in the groups that it was handed
+        own = [dict(group) for group in groups]
         try:
             if weight_decay:
-                return AdamW(groups, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused)
-            return Adam(groups, lr=lr, betas=betas, fused=fused)
+                return AdamW(own, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused)
+            return Adam(own, lr=lr, betas=betas, fused=fused)
         except RuntimeError:  # this device or this version of torch has no fused kernel
             if not fused:
                 raise
@@ -50,6 +52,10 @@ class Update:
 
     Gradients are taken with respect to the player's parameters alone: the `.grad` of every other network
     stays as it is, and no time is spent on it.
+
+    After a loss or gradient that is NaN or infinite nobody moves any more. On a CPU the error comes at once. An
+    accelerator would have to be waited for, a good part of the time of a small network; there the optimiser is
+    told on the device to stand still, and `check` raises the same error when it is called, once an epoch.
 
     Args:
         players: name of each player and the parameters that it owns.
@@ -67,8 +73,14 @@ class Update:
         self.optimizers = optimizers
         self.clip = clip
         self.steps = dict.fromkeys(players, 0)
+        devices = {p.device for own in players.values() for p in own}
+        fused = all(group.get("fused") for o in optimizers.values() for group in o.param_groups)
+        # only fused optimisers can be told on the device to stand still
+        self.waits = not (fused and all(device.type == "cuda" for device in devices))
+        # of the first move that went wrong: number of the player from 1, its step, loss and size of gradient
+        self._first_bad = torch.zeros(4, device=next(iter(devices), None))
 
-    def __call__(self, player: str, loss: Tensor) -> float:
+    def __call__(self, player: str, loss: Tensor) -> Tensor:
         """Move one player; see the class.
 
         Args:
@@ -76,12 +88,12 @@ class Update:
             loss: scalar that depends on its parameters.
 
         Returns:
-            The value of the loss before the move.
+            The loss before the move, detached, on its device.
 
         Raises:
             ValueError: there is no such player, the loss is not one number, or it does not depend on this
                 player.
-            NonFiniteLossError: the loss or its gradient is NaN or infinite; nothing has moved.
+            NonFiniteLossError: on a CPU: the loss or its gradient is NaN or infinite; nothing has moved.
         """
         if player not in self.players:
             raise ValueError(f"player is {player!r}: this method's players are {', '.join(self.players)}.")
@@ -90,12 +102,6 @@ class Update:
         if not loss.requires_grad:
             raise ValueError(
                 f"loss of {player!r} does not depend on any parameter: look for detach(), no_grad() or .item()."
-            )
-        value = loss.item()
-        if not math.isfinite(value):
-            raise NonFiniteLossError(
-                f"The loss of {player!r} became {value} at its step {self.steps[player] + 1}. Nothing was "
-                "moved. Look for log(0), 0/0, sqrt at 0 or an overflow, or lower the learning rate."
             )
         parameters = [p for p in self.players[player] if p.requires_grad]  # a player may own frozen ones
         optimizer = self.optimizers[player]
@@ -109,16 +115,56 @@ class Update:
                 f"loss of {player!r} does not depend on the parameters of {player!r}: look for a detach() too "
                 "many, or for the name of another player."
             )
+        value = loss.detach()
         if self.clip is not None:
             size = nn.utils.clip_grad_norm_(parameters, self.clip)
         else:
             size = torch.stack([g.norm() for g in gradients]).norm()
-        # sqrt at 0 has a finite value and an infinite slope, so the loss alone does not show it
-        if not math.isfinite(size.item()):
-            raise NonFiniteLossError(
-                f"The loss of {player!r} is {value:.4g} at its step {self.steps[player] + 1}, but its gradient "
-                "is not finite. Nothing was moved. Look for sqrt or a norm at 0, or lower the learning rate."
-            )
+        self._guard(player, value, size)
         optimizer.step()
         self.steps[player] += 1
         return value
+
+    def check(self) -> None:
+        """Raise if a move went wrong on an accelerator. Waits for the device.
+
+        Raises:
+            NonFiniteLossError: a loss or gradient was NaN or infinite; from then on nobody has moved.
+        """
+        number, step, value, size = self._first_bad.tolist()
+        if number:
+            raise _bad(list(self.players)[int(number) - 1], int(step), value, size)
+
+    def _guard(self, player: str, value: Tensor, size: Tensor) -> None:
+        """Let nobody move from the first loss or gradient on that is not finite.
+
+        sqrt at 0 has a finite value and an infinite slope, so the loss alone does not show it.
+        """
+        step = self.steps[player] + 1
+        if self.waits:
+            loss, norm = value.item(), size.item()
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                self.optimizers[player].zero_grad()
+                raise _bad(player, step, loss, norm)
+            return
+        good = value.isfinite().logical_and(size.isfinite())
+        first = self._first_bad
+        fresh = (first[0] == 0).logical_and(good.logical_not())
+        number = float(list(self.players).index(player) + 1)
+        marks = (torch.full_like(size, number), torch.full_like(size, step), value, size)
+        facts = torch.stack([mark.float() for mark in marks])
+        self._first_bad = torch.where(fresh, facts, first)
+        # a fused optimiser leaves everything as it is where found_inf is 1
+        self.optimizers[player].found_inf = (self._first_bad[0] != 0).float()  # type: ignore[attr-defined]
+
+
+def _bad(player: str, step: int, value: float, size: float) -> NonFiniteLossError:
+    if math.isfinite(value):
+        return NonFiniteLossError(
+            f"The loss of {player!r} is {value:.4g} at its step {step}, but its gradient is not finite. Nothing "
+            "was moved. Look for sqrt or a norm at 0, or lower the learning rate."
+        )
+    return NonFiniteLossError(
+        f"The loss of {player!r} became {value} at its step {step}. Nothing was moved. Look for log(0), 0/0, "
+        "sqrt at 0 or an overflow, or lower the learning rate."
+    )

@@ -83,7 +83,8 @@ def _dense_layers(model: Any) -> list[nn.Linear]:
     """The decoder's Linear layers; an error if anything but ReLU between them and a sigmoid at the end."""
     layers = linear_layers(getattr(model, "decoder", None))
     if not layers or not isinstance(model.output, nn.Sigmoid) or model.shape[0] != 1:
-        kind = getattr(model, "network", type(model).__name__)
+        plan = getattr(model, "plan", None)
+        kind = plan.kind if plan else type(model).__name__
         raise ValueError(
             f"model is {kind!r}: give Autoencoder('dense', code_size=2) for one-channel pictures."
         )

@@ -11,7 +11,7 @@ import traitlets as t
 from torch import Tensor, nn
 
 from gencourse.figures.style import DIGIT_COLOURS
-from gencourse.methods import AAE, VAE, WAE, Autoencoder
+from gencourse.methods import AAE, VAE, WAE, Autoencoder, ConditionalAAE
 from gencourse.widgets.plane import check_codes, linear_layers, pack_codes, quantise
 from gencourse.widgets.text import module, style
 
@@ -55,7 +55,7 @@ class LatentPlanes(anywidget.AnyWidget):
         codes: Mapping[str, Tensor],
         labels: Tensor,
         *,
-        conditional: AAE | None = None,
+        conditional: ConditionalAAE | None = None,
         style_codes: Tensor | None = None,
         max_points: int = 600,
     ) -> LatentPlanes:
@@ -69,7 +69,7 @@ class LatentPlanes(anywidget.AnyWidget):
                 the same of `VAE`, `AAE` or `WAE`, for pictures of one channel.
             codes: for each title the codes of the same N test pictures, shape (N, 2).
             labels: their digits, 0 to 9, shape (N,).
-            conditional: `AAE("dense", code_size=2, labels="decoder")` for the lower part; left out if None.
+            conditional: `ConditionalAAE("dense", code_size=2)` for the lower part; left out if None.
             style_codes: its codes of the test pictures, shape (N, 2), drawn in its plane if given.
             max_points: how many codes of a plane are sent and drawn, chosen at random, the same ones every time.
 
@@ -109,7 +109,7 @@ class LatentPlanes(anywidget.AnyWidget):
         if size > _MOST_KB:
             raise ValueError(
                 f"methods and conditional take {size:.0f} kB together: a page takes at most {_MOST_KB} kB, so "
-                "train them with fewer hidden units, for example hidden=(88, 64)."
+                "train them with fewer hidden units, for example Plan('dense', (88, 64))."
             )
         return cls(
             z=_hole(planes[0]),
@@ -134,13 +134,14 @@ def _decoder(name: str, method: Any, told: int = 0) -> list[nn.Linear]:
         isinstance(method, Autoencoder) and isinstance(method.output, nn.Sigmoid)
     )
     if not layers or not pixels or method.shape[0] != 1:
-        kind = getattr(method, "network", type(method).__name__)
+        plan = getattr(method, "plan", None)
+        kind = plan.kind if plan else type(method).__name__
         raise ValueError(
             f"{name} is {kind!r}: give a dense method with code_size=2 for one-channel pictures."
         )
     hears = getattr(method, "told", 0)
     if hears != told:
-        wanted = "an AAE with labels='decoder' and ten classes" if told else "one that is told none"
+        wanted = "a ConditionalAAE with ten classes" if told else "one that is told none"
         raise ValueError(f"{name} has a decoder that is told {hears} labels: give {wanted}.")
     if layers[0].in_features != 2 + told:
         raise ValueError(f"{name} has code_size={method.code_size}: a plane needs code_size=2.")

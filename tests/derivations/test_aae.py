@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gencourse.losses import discriminator_loss, squared_error
 from gencourse.methods import AAE, GaussianPrior, MixturePrior
+from gencourse.networks import Plan
 
 # Four pictures, five codes, three outputs: everything about them fits into tables.
 DATA = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
@@ -54,7 +55,7 @@ def test_codes_of_random_pictures_follow_the_average_of_their_posteriors() -> No
 def test_one_code_for_each_picture_is_a_draw_from_the_aggregated_posterior(encoder: str) -> None:
     """Moments over many passes: E z = E_x E[z|x], Var z = E_x Var[z|x] + Var_x E[z|x]."""
     x = torch.rand(12, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    method = AAE(code_size=2, shape=(1, 4, 4), hidden=(16, 8), encoder=encoder).double()
+    method = AAE(Plan("dense", (16, 8)), 2, (1, 4, 4), encoder=encoder).double()
     with torch.no_grad():
         z = torch.stack([method.encode(x.double()) for _ in range(3000)])
     flat = z.flatten(0, 1)
@@ -230,13 +231,13 @@ def test_without_a_perfect_match_the_objective_is_no_bound_on_the_distance() -> 
 @pytest.mark.equation("4.14")
 def test_turning_all_codes_changes_neither_reconstruction_nor_match() -> None:
     """E turned by R, Dec and D by its inverse: the same pictures, the same logits, N(0, I) as before."""
-    method = AAE(code_size=4, hidden=(16, 8)).double()
+    method = AAE(Plan("dense", (16, 8)), 4).double()
     x = torch.rand(9, 1, 28, 28, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     turn = torch.linalg.qr(table(0, 4, 4)).Q
     z = method.encode(x)
     recon, score = squared_error(method.decode(z), x), method.score(z)
 
-    turned = AAE(code_size=4, hidden=(16, 8)).double()
+    turned = AAE(Plan("dense", (16, 8)), 4).double()
     turned.load_state_dict(method.state_dict())
     with torch.no_grad():
         last, first, judge = turned.encoder[-1], turned.decoder[0], turned.discriminator[0]

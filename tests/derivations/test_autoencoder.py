@@ -10,6 +10,7 @@ import torch
 from gencourse.exercises import exercise
 from gencourse.losses import squared_error
 from gencourse.methods import Autoencoder
+from gencourse.networks import Plan
 from gencourse.training import seeded
 
 
@@ -29,7 +30,7 @@ def test_the_error_splits_at_the_conditional_mean() -> None:
 @pytest.mark.equation("1.1")
 def test_the_encoder_learns_through_the_decoder() -> None:
     """The encoder's gradient is the decoder's Jacobian times the picture's error: no decoder, no gradient."""
-    model = Autoencoder("dense", 4, (1, 8, 8), hidden=(16,))
+    model = Autoencoder(Plan("dense", (16,)), 4, (1, 8, 8))
     x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     squared_error(model.reconstruct(x), x).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.encoder.parameters())
@@ -104,7 +105,7 @@ def test_the_exercise_s_denoiser_is_the_score_of_a_gaussian() -> None:
 @pytest.mark.equation("1.14")
 def test_the_sparse_loss_is_the_squared_error_plus_the_price() -> None:
     x = torch.rand(7, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    plain, sparse = (Autoencoder("dense", 5, (1, 8, 8), hidden=(16,), sparsity=s) for s in (0.0, 0.3))
+    plain, sparse = (Autoencoder(Plan("dense", (16,)), 5, (1, 8, 8), sparsity=s) for s in (0.0, 0.3))
 
     def value(model: Autoencoder) -> float:
         return model.step(x, lambda player, loss: loss.item())["autoencoder"]

@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 from gencourse import figures
 from gencourse.data import ImageDataset, ring
 from gencourse.methods import Autoencoder
+from gencourse.networks import Plan
 from gencourse.training import History
 
 
@@ -46,7 +47,7 @@ def test_rows_of_pictures_and_their_refusal() -> None:
 
 
 def test_the_panel_says_what_a_method_cannot_do() -> None:
-    model = Autoencoder("dense", 8, hidden=(16,)).eval()
+    model = Autoencoder(Plan("dense", (16,)), 8).eval()
     test = ImageDataset((pictures(60) * 255).to(torch.uint8), torch.arange(60) % 10)
     figures.panel(
         model, History([{"autoencoder": 2.0, "seconds": 1.0}, {"autoencoder": 1.0, "seconds": 1.0}]), test

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from gencourse.losses import bernoulli_nll, l1_penalty, squared_error
 from gencourse.methods import Autoencoder
+from gencourse.networks import Plan
 
 NETWORKS = ("dense", "conv", "linear")
 
 
 def small(network: str = "dense", **options) -> Autoencoder:
-    return Autoencoder(network, code_size=5, hidden=(12, 7), width=2, **options)
+    return Autoencoder(Plan(network, (12, 7), 2), code_size=5, **options)
 
 
 def pictures(n: int = 4, shape: tuple[int, ...] = (1, 28, 28)) -> Tensor:
@@ -23,9 +24,9 @@ def pictures(n: int = 4, shape: tuple[int, ...] = (1, 28, 28)) -> Tensor:
 class Spy:
     """Takes the place of update: keeps the loss, moves nobody."""
 
-    def __call__(self, player: str, loss: Tensor) -> float:
+    def __call__(self, player: str, loss: Tensor) -> Tensor:
         self.player, self.loss = player, loss
-        return loss.item()
+        return loss.detach()
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -47,7 +48,7 @@ def test_reconstructions_are_pixels(network: str) -> None:
 
 @pytest.mark.parametrize("shape", [(4, 1, 28, 27), (4, 3, 28, 28), (4, 784), (1, 28, 28)])
 def test_a_wrong_shape_is_named(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"this autoencoder takes \(B, 1, 28, 28\)") as caught:
+    with pytest.raises(ValueError, match=r"give \(B, 1, 28, 28\)") as caught:
         small().encode(torch.zeros(shape))
     assert str(shape) in str(caught.value)
 
@@ -86,7 +87,7 @@ def test_parameters_are_as_many_as_the_layers_say() -> None:
 
     assert count(small()) == dense(784, 12, 7, 5) + dense(5, 7, 12, 784)
     assert count(small("linear")) == dense(784, 5) + dense(5, 784)
-    assert count(Autoencoder(code_size=16, hidden=(512,))) == 821_024
+    assert count(Autoencoder(Plan("dense", (512,)), code_size=16)) == 821_024
     # 1 -> 2 -> 4 channels, 28 -> 14 -> 7 pixels
     down = (16 * 1 * 2 + 2) + (16 * 2 * 4 + 4) + dense(4 * 49, 5)
     up = dense(5, 4 * 49) + (16 * 4 * 2 + 2) + (16 * 2 * 1 + 1)
@@ -171,7 +172,7 @@ def test_sparsity_adds_the_l1_penalty_of_the_code() -> None:
         ({"network": "deep"}, "network is 'deep': choose one of dense, conv, linear"),
         ({"likelihood": "l2"}, "likelihood is 'l2': choose one of gaussian, bernoulli"),
         ({"code_size": 0}, "code_size is 0: give at least 1"),
-        ({"noise": -0.1}, "noise is -0.1 .*not negative"),
+        ({"noise": -0.1}, "noise is -0.1: .*not negative"),
         ({"sparsity": -1.0}, "sparsity is -1.0: .*not negative"),
         ({"network": "conv", "shape": (1, 30, 30)}, r"shape is \(1, 30, 30\)"),
     ],

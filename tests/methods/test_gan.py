@@ -263,7 +263,7 @@ def test_weights_are_clipped_after_the_discriminators_moves() -> None:
 )
 def test_it_makes_and_judges_pictures_of_every_size(network: str, shape: tuple[int, int, int]) -> None:
     if network == "dcgan" and shape[1] == 28:
-        with pytest.raises(ValueError, match=r"shape is .*multiple of 16"):
+        with pytest.raises(ValueError, match=r"shape is .*multiples of 16"):
             small(network=network, shape=shape)
         return
     method, x = small(network=network, shape=shape), pictures(2, shape)
@@ -388,10 +388,12 @@ def test_without_labels_a_sample_shows_the_classes_in_turn() -> None:
 
 def test_missing_labels_are_named() -> None:
     method = small(classes=3)
-    with pytest.raises(
-        ValueError, match="y is None: this GAN has classes=3, so give a label for each picture"
-    ):
+    with pytest.raises(ValueError, match="y is None: this network was built with classes"):
         method.step(pictures(), Spy())
+    with pytest.raises(ValueError, match="data has no labels: GAN learns from labels, 0 to 2"):
+        method.accepts(pictures(), None)
+    with pytest.raises(ValueError, match="the labels go from 3 to 8: give 0 to 2"):
+        method.accepts(pictures(), torch.tensor([3, 8, 4]))
     for call in (lambda: method.generate(method.noise(2)), lambda: method.score(pictures())):
         with pytest.raises(ValueError, match="y is None: this network was built with classes"):
             call()
@@ -486,5 +488,5 @@ def test_wrong_options_are_named(wrong: dict, says: str) -> None:
 
 
 def test_a_wrong_shape_is_named() -> None:
-    with pytest.raises(ValueError, match=r"x has shape \(4, 3, 28, 28\): this GAN takes \(B, 1, 28, 28\)"):
-        small().step(torch.zeros(4, 3, 28, 28), Spy())
+    with pytest.raises(ValueError, match=r"x has shape \(4, 3, 28, 28\): give \(B, 1, 28, 28\)"):
+        small().score(torch.zeros(4, 3, 28, 28))

@@ -24,6 +24,14 @@ def test_pictures_go_to_codes_and_back_to_their_shape(size: int, channels: int) 
     assert decoder(z).shape == (2, *shape)
 
 
+@pytest.mark.parametrize("sides", [(28, 32), (32, 28), (64, 96), (48, 256)])
+def test_rectangles_go_through_too(sides: tuple[int, int]) -> None:
+    shape = (3, *sides)
+    assert 4 <= min(sides) >> conv_stages(shape) <= 7
+    encoder, decoder = ConvEncoder(shape, code_size=6, width=2), ConvDecoder(6, shape, width=2)
+    assert decoder(encoder(torch.rand(2, *shape))).shape == (2, *shape)
+
+
 @pytest.mark.parametrize("size", [28, 64, 256])
 def test_the_decoder_is_the_encoders_mirror_image(size: int) -> None:
     """The shapes between the layers, read backwards, are those of the encoder."""
@@ -60,7 +68,9 @@ def test_the_decoder_gives_any_real_number() -> None:
     assert x.min() < 0 and x.max() > 1
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 27, 27), (3, 30, 30), (1, 512, 512), (1, 28, 32)])
+@pytest.mark.parametrize(
+    "shape", [(1, 8, 8), (1, 27, 27), (3, 30, 30), (1, 512, 512), (1, 28, 30), (1, 96, 50)]
+)
 def test_a_wrong_size_names_those_that_fit(shape: tuple[int, int, int]) -> None:
     for build in (conv_stages, lambda s: ConvEncoder(s, 4), lambda s: ConvDecoder(4, s)):
         with pytest.raises(ValueError, match=r"28, 32, .* 256") as caught:

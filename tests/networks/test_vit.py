@@ -49,14 +49,18 @@ def small(**options) -> ViTEncoder:
 
 @pytest.mark.equation("5.4")
 @pytest.mark.parametrize(
-    ("shape", "size"), [((1, 28, 28), 4), ((3, 32, 32), 8), ((3, 256, 256), 16), ((2, 6, 6), 1)]
+    ("shape", "size"),
+    [((1, 28, 28), 4), ((3, 32, 32), 8), ((3, 256, 256), 16), ((2, 6, 6), 1), ((1, 16, 64), 8)],
 )
 def test_unpatchify_is_the_exact_inverse(shape: tuple[int, int, int], size: int) -> None:
     x = random(2, *shape)
     patches = patchify(x, size)
-    assert patches.shape == (2, (shape[1] // size) ** 2, size * size * shape[0])
-    assert torch.equal(unpatchify(patches, size, shape[0]), x)
-    assert torch.equal(patchify(unpatchify(patches, size, shape[0]), size), patches)
+    grid = shape[1] // size, shape[2] // size
+    assert patches.shape == (2, grid[0] * grid[1], size * size * shape[0])
+    assert torch.equal(unpatchify(patches, size, shape[0], grid), x)
+    assert torch.equal(patchify(unpatchify(patches, size, shape[0], grid), size), patches)
+    if shape[1] == shape[2]:
+        assert torch.equal(unpatchify(patches, size, shape[0]), x)
 
 
 @pytest.mark.equation("5.4")
@@ -87,7 +91,8 @@ def test_patches_are_those_of_torchs_unfold() -> None:
         (lambda: sincos_positions(2, 2, 6), "width is 6: give a multiple of 4"),
         (lambda: TransformerBlock(16, 3), "heads is 3"),
         (lambda: small(patch=5), "patch is 5: .*1, 2, 4, 7, 14, 28"),
-        (lambda: small(shape=(1, 28, 32)), "square pictures"),
+        (lambda: small(shape=(1, 28, 30)), "patch is 7: sides of 28 and 30 pixels need one of 1, 2"),
+        (lambda: unpatchify(torch.zeros(1, 6, 16), 4, 1, (2, 4)), r"patches has 6 .*, not 2·4"),
         (lambda: small().export("keras"), "layout is 'keras'"),
         (lambda: small().export("torchvision"), "class_token=True"),
         (lambda: split_by_mask(torch.zeros(2, 4, 1), torch.zeros(2, 3)), r"mask has shape \(2, 3\)"),

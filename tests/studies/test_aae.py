@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from gencourse.data import ImageDataset, load
-from gencourse.methods import AAE
+from gencourse.methods import AAE, ClusteringAAE
+from gencourse.networks import Plan
 from gencourse.studies import LabelsOnly, semi_supervised
 from gencourse.studies.aae import _drawn_code, train_matched
 from gencourse.training import fit
@@ -30,12 +31,12 @@ def test_only_the_few_labels_are_looked_at(digits: ImageDataset) -> None:
 
 def test_without_labels_it_sorts_into_clusters(digits: ImageDataset) -> None:
     model, history = semi_supervised(digits.take(digits.labels < 0), digits, epochs=1, classes=16)
-    assert model.labels == "clusters" and model.classes == 16 and model.label_prior.soften > 0
+    assert type(model) is ClusteringAAE and model.classes == 16 and model.label_prior.soften > 0
     assert "classifier" not in history.names
 
 
 def test_the_baseline_trains_the_encoder_alone_on_labels(digits: ImageDataset) -> None:
-    model = LabelsOnly("dense", 5, labels="semi_supervised")
+    model = LabelsOnly("dense", 5)
     decoder = [p.detach().clone() for p in model.decoder.parameters()]
     fit(model, digits, epochs=3, progress=False)
     assert all(torch.equal(p, q) for p, q in zip(decoder, model.decoder.parameters(), strict=True))
@@ -46,7 +47,7 @@ def test_the_baseline_trains_the_encoder_alone_on_labels(digits: ImageDataset) -
 
 
 def test_a_matched_run_gives_back_the_averaged_weights(digits: ImageDataset) -> None:
-    model = AAE("dense", 2, hidden=(8,))
+    model = AAE(Plan("dense", (8,)), 2)
     averaged = train_matched(model, digits, epochs=1)
     assert averaged is not model and isinstance(averaged, AAE)
     moved = [(p - q).abs().max() for p, q in zip(model.parameters(), averaged.parameters(), strict=True)]
@@ -56,8 +57,8 @@ def test_a_matched_run_gives_back_the_averaged_weights(digits: ImageDataset) -> 
 def test_a_vaes_codes_are_draws_and_not_means() -> None:
     from gencourse.methods import VAE
 
-    model, x = VAE("dense", 2, hidden=(8,)).eval(), torch.rand(5, 1, 28, 28)
+    model, x = VAE(Plan("dense", (8,)), 2).eval(), torch.rand(5, 1, 28, 28)
     draw = _drawn_code(model)
     assert not torch.equal(draw(x), draw(x)) and not torch.equal(draw(x), model.encode(x))
-    fixed = AAE("dense", 2, hidden=(8,)).eval()
+    fixed = AAE(Plan("dense", (8,)), 2).eval()
     assert torch.equal(_drawn_code(fixed)(x), fixed.encode(x))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gencourse.data import ImageDataset
 from gencourse.methods import Autoencoder
+from gencourse.networks import Plan
 from gencourse.training import (
     CheckpointError,
     Method,
@@ -192,7 +193,7 @@ def test_bfloat16_stays_near_float32() -> None:
     data = ImageDataset(images, torch.zeros(64, dtype=torch.int64))
     losses, seen = {}, {}
     for precision in ("float32", "bfloat16"):
-        method = Autoencoder(code_size=4, hidden=(16,))
+        method = Autoencoder(Plan("dense", (16,)), 4)
         codes: list[torch.dtype] = []
         method.encoder.register_forward_hook(lambda _, __, z, codes=codes: codes.append(z.dtype))
         losses[precision] = fit(method, data, epochs=3, precision=precision, **QUIET)["autoencoder"][-1]
@@ -222,7 +223,7 @@ def test_random_numbers_outside_go_on_as_if_nothing_had_happened(
 ) -> None:
     before = torch.get_rng_state()
     method = make_toy()
-    Autoencoder(code_size=2, hidden=(4,))
+    Autoencoder(Plan("dense", (4,)), 2)
     fit(method, toy_data, **QUIET)
     method.before_step = lambda: 1 / 0
     with pytest.raises(ZeroDivisionError):
@@ -324,7 +325,7 @@ def test_a_resumed_denoising_autoencoder_equals_an_uninterrupted_one(tmp_path: P
     data = ImageDataset(images, torch.zeros(20, dtype=torch.int64))
 
     def make() -> Autoencoder:
-        return Autoencoder(code_size=3, hidden=(8,), noise=0.4)
+        return Autoencoder(Plan("dense", (8,)), 3, noise=0.4)
 
     whole, resumed = make(), make()
     fit(whole, data, epochs=3, **QUIET)

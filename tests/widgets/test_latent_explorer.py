@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gencourse.methods import Autoencoder
+from gencourse.networks import Plan
 from gencourse.widgets import LatentExplorer, latent_explorer
 
 NODE = shutil.which("node")
@@ -41,7 +42,7 @@ console.log(JSON.stringify({ pictures, milliseconds: times.sort((a, b) => a - b)
 @pytest.fixture(scope="module")
 def model() -> Autoencoder:
     """Untrained, but its pictures are as black and white as a trained one's, and one output row is zero."""
-    model = Autoencoder("dense", code_size=2, hidden=(256, 64))
+    model = Autoencoder(Plan("dense", (256, 64)), code_size=2)
     with torch.no_grad():
         last = latent_explorer._dense_layers(model)[-1]
         last.weight.mul_(3)
@@ -99,7 +100,7 @@ def test_rounding_the_weights_is_the_only_error(
     model: Autoencoder, explorer: LatentExplorer, codes: Tensor, tmp_path: Path
 ) -> None:
     """With the rounded weights put into PyTorch, the two agree to float32."""
-    rounded = Autoencoder("dense", code_size=2, hidden=(256, 64))
+    rounded = Autoencoder(Plan("dense", (256, 64)), code_size=2)
     weights = torch.frombuffer(bytearray(explorer.weights), dtype=torch.int8).float()
     rows = torch.frombuffer(bytearray(explorer.rows), dtype=torch.float16).float().view(-1, 2)
     with torch.no_grad():
@@ -196,7 +197,7 @@ def test_repr_is_short(explorer: LatentExplorer) -> None:
 
 
 def dense(**other: object) -> Autoencoder:
-    return Autoencoder("dense", code_size=2, hidden=(8,), **other)
+    return Autoencoder(Plan("dense", (8,)), code_size=2, **other)
 
 
 ZEROS, DIGITS = torch.zeros(5, 2), torch.zeros(5, dtype=torch.long)
@@ -207,7 +208,7 @@ ZEROS, DIGITS = torch.zeros(5, 2), torch.zeros(5, dtype=torch.long)
     [
         (lambda: Autoencoder("conv", code_size=2), ZEROS, DIGITS, 5, "model is 'conv'"),
         (lambda: Autoencoder("linear", code_size=2), ZEROS, DIGITS, 5, "model is 'linear'"),
-        (lambda: Autoencoder("dense", code_size=3, hidden=(8,)), ZEROS, DIGITS, 5, "code has size 3"),
+        (lambda: Autoencoder(Plan("dense", (8,)), code_size=3), ZEROS, DIGITS, 5, "code has size 3"),
         (lambda: dense(shape=(3, 28, 28)), ZEROS, DIGITS, 5, "one-channel"),
         (lambda: torch.nn.ReLU(), ZEROS, DIGITS, 5, "model is 'ReLU'"),
         (dense, torch.zeros(5, 3), DIGITS, 5, r"codes has shape \(5, 3\)"),

@@ -16,7 +16,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gencourse.methods import AAE, VAE, WAE, Autoencoder
+from gencourse.methods import AAE, VAE, WAE, Autoencoder, ConditionalAAE
+from gencourse.networks import Plan
 from gencourse.widgets import LatentPlanes
 from gencourse.widgets.plane import linear_layers, quantise
 
@@ -81,13 +82,13 @@ def normal(n: int, seed: int, spread: float = 1.0) -> Tensor:
 
 @pytest.fixture(scope="module")
 def methods() -> dict[str, Any]:
-    made = (kind("dense", 2, hidden=HIDDEN, seed=seed) for seed, kind in enumerate((Autoencoder, VAE, AAE)))
+    made = (kind(Plan("dense", HIDDEN), 2, seed=seed) for seed, kind in enumerate((Autoencoder, VAE, AAE)))
     return dict(zip(("AE", "VAE", "AAE"), map(bold, made), strict=True))
 
 
 @pytest.fixture(scope="module")
-def conditional() -> AAE:
-    return bold(AAE("dense", 2, hidden=HIDDEN, labels="decoder", seed=5))
+def conditional() -> ConditionalAAE:
+    return bold(ConditionalAAE(Plan("dense", HIDDEN), 2, seed=5))
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ LABELS = torch.arange(2000) % 10
 
 
 @pytest.fixture(scope="module")
-def figure(methods: dict, codes: dict, conditional: AAE) -> LatentPlanes:
+def figure(methods: dict, codes: dict, conditional: ConditionalAAE) -> LatentPlanes:
     return LatentPlanes.from_methods(
         methods, codes, LABELS, conditional=conditional, style_codes=normal(2000, 4)
     )
@@ -155,7 +156,7 @@ def test_size_in_the_page(figure: LatentPlanes) -> None:
     assert len(figure._esm) + len(figure._css) < 25_000
 
 
-def test_points_are_a_fixed_choice(methods: dict, codes: dict, conditional: AAE) -> None:
+def test_points_are_a_fixed_choice(methods: dict, codes: dict, conditional: ConditionalAAE) -> None:
     one, two = (
         LatentPlanes.from_methods(
             methods, codes, LABELS, conditional=conditional, style_codes=codes["AE"], max_points=40
@@ -307,7 +308,9 @@ def test_dragging_the_style_changes_all_ten_digits(page: Any) -> None:
     assert drawn(page, ".gc-planes-views canvas") == above
 
 
-def test_pictures_are_those_of_the_named_decoder(page: Any, methods: dict, conditional: AAE) -> None:
+def test_pictures_are_those_of_the_named_decoder(
+    page: Any, methods: dict, conditional: ConditionalAAE
+) -> None:
     z = torch.tensor([[0.6, -1.2]])
     page.evaluate("model.set('z', [0.6, -1.2]); model.set('style_z', [0.6, -1.2])")
     pixels = page.eval_on_selector_all(
@@ -429,8 +432,8 @@ def test_closing_leaves_no_listener(page: Any) -> None:
 # ---- what cannot be used -------------------------------------------------------------------------------
 
 
-def tiny(kind: Any = Autoencoder, **other: Any) -> Any:
-    return kind(**{"network": "dense", "code_size": 2, "hidden": (8,), **other})
+def tiny(kind: Any = Autoencoder, hidden: tuple[int, ...] = (8,), **other: Any) -> Any:
+    return kind(Plan("dense", hidden), **{"code_size": 2, **other})
 
 
 ZEROS, DIGITS = torch.zeros(5, 2), torch.zeros(5, dtype=torch.long)
@@ -455,17 +458,17 @@ def ae(method: Any) -> dict[str, Any]:
         (ae(tiny(code_size=3)), "code_size=3"),
         (ae(tiny(VAE, code_size=3)), "code_size=3"),
         (ae(tiny(shape=(3, 28, 28))), "one-channel"),
-        (ae(tiny(AAE, labels="decoder")), r"methods\['AE'\] has a decoder that is told 10 labels"),
+        (ae(tiny(ConditionalAAE)), r"methods\['AE'\] has a decoder that is told 10 labels"),
         ({"codes": {"AE": torch.zeros(5, 3)}}, r"codes\['AE'\] has shape \(5, 3\)"),
         ({"codes": {"AE": ZEROS / 0}}, "finite"),
         ({"labels": DIGITS[:4]}, r"labels has shape \(4,\)"),
         ({"labels": DIGITS + 10}, "0 to 9"),
         ({"conditional": tiny(AAE)}, "conditional has a decoder that is told 0 labels"),
-        ({"conditional": tiny(AAE, labels="decoder", classes=3)}, "told 3 labels"),
-        ({"conditional": tiny(AAE, labels="decoder", code_size=3)}, "conditional has code_size=3"),
-        ({"conditional": tiny(AAE, labels="decoder", shape=(1, 8, 8))}, "give methods of one shape"),
+        ({"conditional": tiny(ConditionalAAE, classes=3)}, "told 3 labels"),
+        ({"conditional": tiny(ConditionalAAE, code_size=3)}, "conditional has code_size=3"),
+        ({"conditional": tiny(ConditionalAAE, shape=(1, 8, 8))}, "give methods of one shape"),
         ({"style_codes": ZEROS}, "style_codes is given without a method"),
-        ({"conditional": tiny(AAE, labels="decoder"), "style_codes": ZEROS[:4]}, "labels has shape"),
+        ({"conditional": tiny(ConditionalAAE), "style_codes": ZEROS[:4]}, "labels has shape"),
         (ae(tiny(hidden=(512, 256))), r"take \d+ kB together: a page takes at most 450 kB"),
     ],
 )
@@ -482,7 +485,7 @@ def test_a_wae_will_do() -> None:
 
 
 def test_weights_of_all_decoders_are_sent_in_order(
-    figure: LatentPlanes, methods: dict, conditional: AAE
+    figure: LatentPlanes, methods: dict, conditional: ConditionalAAE
 ) -> None:
     layers = [layer for one in [*methods.values(), conditional] for layer in linear_layers(one.decoder)]
     assert figure.weights == b"".join(quantise(layer)[0] for layer in layers)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gencourse.methods import MAE, Autoencoder
-from gencourse.networks import sincos_positions
+from gencourse.networks import Plan, sincos_positions
 from gencourse.widgets import MaskedDigit, masked_digit
 
 NODE = shutil.which("node")
@@ -191,7 +191,7 @@ def test_traits_are_synced_both_ways(model: MAE, pictures: Tensor) -> None:
 @pytest.mark.parametrize(
     ("model", "shape", "labels", "words"),
     [
-        (lambda: Autoencoder(hidden=(8,)), (1, 1, 28, 28), 1, "model is Autoencoder"),
+        (lambda: Autoencoder(Plan("dense", (8,))), (1, 1, 28, 28), 1, "model is Autoencoder"),
         (lambda: made(class_token=True), (1, 1, 28, 28), 1, "class_token=False"),
         (lambda: made(mask_tokens_in="encoder"), (1, 1, 28, 28), 1, "mask_tokens_in='decoder'"),
         (lambda: made(normalise=True), (1, 1, 28, 28), 1, "normalise=False"),
