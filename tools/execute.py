@@ -110,6 +110,7 @@ class Run:
             self.notebook,
             timeout=timeout,
             record_timing=False,
+            extra_arguments=["--log-level=ERROR"],  # the kernel's own remarks; what cells say is not among them
             resources={"metadata": {"path": str(path.parent)}},
         )
 
