@@ -110,7 +110,7 @@ class Run:
             self.notebook,
             timeout=timeout,
             record_timing=False,
-            extra_arguments=["--log-level=ERROR"],  # the kernel's own remarks; what cells say is not among them
+            extra_arguments=["--log-level=ERROR"],  # not the kernel's own remarks
             resources={"metadata": {"path": str(path.parent)}},
         )
 
