@@ -12,6 +12,8 @@ endif
 # TORCH=cpu takes PyTorch's CPU wheels: gigabytes smaller, for Linux machines without a GPU.
 # Give it with every command, or once for all with 'export TORCH=cpu'.
 TORCH ?=
+# Chapters that are executed at a time; empty: as many as there are cores.
+JOBS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help env book test check notebooks lint lab bench lock clean clean-all
@@ -29,13 +31,14 @@ help:
 	@echo "make clean      remove what was built    (make clean-all: .venv too)"
 	@echo ""
 	@echo "TORCH=cpu       PyTorch without CUDA:  make book TORCH=cpu   or   export TORCH=cpu"
+	@echo "JOBS=1          one chapter at a time, not one a core:  make book JOBS=1"
 	@echo "PYTHON=...      another Python to set up with:  make env PYTHON=python3.12"
 
 env:
 	@$(PYTHON) tools/env.py --torch "$(TORCH)"
 
 book: env
-	@$(PY) tools/book.py
+	@$(PY) tools/book.py $(if $(JOBS),--jobs $(JOBS))
 
 test: env
 	@$(PY) tools/test.py

@@ -2,9 +2,11 @@
 
     python tools/book.py                                        the book, in _build/html
     python tools/book.py --preset smoke --path-output _build/smoke     a quick one, for the tests
+    python tools/book.py --jobs 1                               one chapter at a time, on all cores
 
-The preset is --preset, else GENCOURSE_PRESET, else "book". With --path-output DIR the pages lie in
-DIR/_build/html, because Jupyter Book adds a _build of its own.
+First the outdated chapters are executed side by side into a cache (execute.py); if all succeed, Sphinx builds the
+pages from the cache. The preset is --preset, else GENCOURSE_PRESET, else "book". With --path-output DIR the pages
+lie in DIR/_build/html, because Jupyter Book adds a _build of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from execute import execute_outdated
 
 ROOT = Path(__file__).resolve().parent.parent
 # What shapes every page, though Sphinx does not look at it again once a page is built.
@@ -45,13 +49,11 @@ def start_afresh(build: Path) -> None:
         shutil.rmtree(build / name, ignore_errors=True)
 
 
-def show_failures(build: Path, lines: int = 40) -> None:
-    """Print the end of each traceback: a build from the execution cache only says that a chapter failed."""
-    reports = build / "html" / "reports"
-    for report in sorted(reports.rglob("*.err.log")):
-        text = report.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
-        print(f"\n--- {report.relative_to(reports)}, last {min(lines, len(text))} lines ---", file=sys.stderr)
-        print("\n".join(text[-lines:]), file=sys.stderr)
+def at_least_one(text: str) -> int:
+    """A number of chapters, from the command line."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} chapters at a time: give 1 or more.")
+    return int(text)
 
 
 def main() -> int:
@@ -59,10 +61,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Build the book strictly.")
     parser.add_argument("--preset", default=os.environ.get("GENCOURSE_PRESET", "book"))
     parser.add_argument("--path-output", type=Path, default=ROOT, help="folder that gets the _build folder")
+    parser.add_argument("--jobs", type=at_least_one, help="chapters at a time (default: as many as cores)")
     options = parser.parse_args()
 
     output = options.path_output.resolve()
     build = output / "_build"
+    os.environ["GENCOURSE_PRESET"] = options.preset  # kernels, cache keys and Sphinx all read it
+    try:
+        failed = execute_outdated(build / ".jupyter_cache", options.preset, options.jobs)
+    except KeyboardInterrupt:
+        print("\nStopped. Chapters that had finished are kept.", file=sys.stderr)
+        return 130
+    if failed:
+        names = ", ".join(failed)
+        print(
+            f"\nThe book was not built (preset {options.preset}): {names} failed, see above.", file=sys.stderr
+        )
+        return 1
+
     stamp = build / "gencourse-signature"
     now = signature(options.preset)
     # The stamp is written by a success only. After a failure, Sphinx would not read the bad page again,
@@ -70,14 +86,11 @@ def main() -> int:
     if not stamp.is_file() or stamp.read_text() != now:
         start_afresh(build)
     stamp.unlink(missing_ok=True)
-    shutil.rmtree(build / "html" / "reports", ignore_errors=True)
 
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
     command += ["-W", "--keep-going", "-n", "--path-output", str(output)]
-    environment = {**os.environ, "GENCOURSE_PRESET": options.preset}
-    code = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    code = subprocess.run(command, cwd=ROOT).returncode
     if code:
-        show_failures(build)
         print(f"\nThe book was not built (preset {options.preset}): see above.", file=sys.stderr)
         return code
     stamp.write_text(now)

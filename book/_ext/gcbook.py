@@ -24,12 +24,12 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "gencourse"
 # Read by chapters through functions, so no import shows them: a change runs every chapter again.
 ALWAYS = ("requirements.txt", "gencourse/checkpoints/**/*")
 BESIDE = ("*.js", "*.css", "results/*.json")  # what a module of the package reads from its own folder
 GENERATED = re.compile(r"^<!-- generated: (\w+) -->\s*$", re.M)
 GENERATORS: dict[str, Callable[[], str]] = {"ledger": lambda: ledger.page(ledger.collect(ROOT))}
+KERNEL = {"TQDM_DISABLE": "1"}  # for every kernel: a progress bar in a page would be a dead widget
 
 
 # ---- what a chapter depends on -----------------------------------------------------------------------
@@ -79,7 +79,7 @@ def names(tree: ast.AST, package: str, name: str, *, lazy: bool = True) -> Itera
                 yield f"{package}.{rest}"
 
 
-def dependencies(cells: Iterable[str], package: Path = PACKAGE) -> list[Path]:
+def dependencies(cells: Iterable[str], package: Path) -> list[Path]:
     """Files of the package that these code cells use: Python, transitively, and what lies beside it."""
     seen: set[Path] = set()
     wanted = list(names(parse("\n".join(cells)), package.name, ""))
@@ -121,12 +121,20 @@ def dependencies(cells: Iterable[str], package: Path = PACKAGE) -> list[Path]:
 def notebook_key(notebook: dict[str, Any]) -> str:
     """Changes when a chapter's outputs may have changed, beyond its own code."""
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    files = dependencies(cells)
+    files = dependencies(cells, ROOT / "gencourse")
     files += sorted(path for pattern in ALWAYS for path in ROOT.glob(pattern) if path.is_file())
     digest = hashlib.sha256(os.environ.get("GENCOURSE_PRESET", "book").encode())
     for file in files:
         digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+def with_key(text: str, key: str) -> str:
+    """A notebook's text with its key, where jupyter-cache sees it: it compares code cells and kernelspec only."""
+    notebook = json.loads(text)
+    kernel = notebook["metadata"].setdefault("kernelspec", {"name": "python3", "display_name": "Python 3"})
+    kernel["gencourse_key"] = key
+    return json.dumps(notebook)
 
 
 # ---- reading pages -----------------------------------------------------------------------------------
@@ -158,16 +166,7 @@ def source_read(app: Sphinx, docname: str, source: list[str]) -> None:
     if key is None:
         return
     seen_keys(app.env)[docname] = key
-    if is_notebook:
-        notebook = json.loads(source[0])
-        # jupyter-cache compares the code cells and the kernelspec, and nothing else.
-        kernel = notebook["metadata"].setdefault(
-            "kernelspec", {"name": "python3", "display_name": "Python 3"}
-        )
-        kernel["gencourse_key"] = key
-        source[0] = json.dumps(notebook)
-    else:
-        source[0] = expand(source[0])
+    source[0] = with_key(source[0], key) if is_notebook else expand(source[0])
 
 
 def outdated(app: Sphinx, env: BuildEnvironment, added: set, changed: set, removed: set) -> list[str]:
@@ -258,10 +257,10 @@ def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], d
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
-    os.environ["TQDM_DISABLE"] = "1"  # kernels inherit it: a progress bar in a page would be a dead widget
-    # Waiting threads sleep instead of spinning. On a busy machine spinning costs a factor of ten and more, on an
-    # idle one sleeping costs a sixth.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # For notebooks that Sphinx executes itself: tools/book.py has executed them before.
+    os.environ.update(KERNEL)
+    if app.parallel > 1:  # several kernels with a thread a core each would spin against each other
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     app.connect("config-inited", set_repository)
     app.connect("env-get-outdated", outdated)
     app.connect("env-purge-doc", purge)
