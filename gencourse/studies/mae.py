@@ -142,7 +142,11 @@ def _measured(model: MAE, seed: int) -> dict[str, float]:
         test.labels,
     )
     tuned = fine_tune(model.encoder, few, seed)
-    return {"error_at_three_quarters": error, "fine_tuned": share_right(tuned.classify, test, device=tuned.device), "probed": probed}
+    return {
+        "error_at_three_quarters": error,
+        "fine_tuned": share_right(tuned.classify, test, device=tuned.device),
+        "probed": probed,
+    }
 
 
 def few_labels(start: str, labels: int, seed: int) -> dict[str, float]:
