@@ -9,8 +9,10 @@ therefore look at values on a CPU only (`on_cpu`); what is called by hand looks 
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,12 +20,27 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "need_callable",
+    "need_data",
+    "need_device",
     "need_finite",
+    "need_generator",
+    "need_input",
+    "need_kind",
     "need_labels",
+    "need_named",
     "need_number",
     "need_one_of",
+    "need_path",
     "need_pictures",
+    "need_records",
+    "need_same_device",
     "need_same_shape",
+    "need_seed",
+    "need_sequence",
+    "need_shape",
+    "need_size",
+    "need_sizes",
     "need_tensor",
     "need_whole",
     "on_cpu",
@@ -33,10 +50,10 @@ __all__ = [
 _KINDS = {
     "float": lambda x: x.is_floating_point(),
     "whole": lambda x: not (x.is_floating_point() or x.is_complex() or x.dtype == torch.bool),
-    "any": lambda x: True,
+    "any": lambda x: not x.is_complex(),
 }
-_GIVE = {"float": "float32, for example x.float()", "whole": "int64, for example y.long()"}
 _SLACK = 1e-3  # rounding may carry a pixel this far out of [0, 1]
+_MOST = 10_000_000  # more units, channels, classes or samples than any program of this course can hold
 
 
 def shown(value: Any, most: int = 60) -> str:
@@ -52,7 +69,7 @@ def shown(value: Any, most: int = 60) -> str:
 
 def on_cpu(*tensors: Tensor) -> bool:
     """Whether looking at the values of these tensors costs no wait for a device."""
-    return all(x.device.type == "cpu" for x in tensors)
+    return all(isinstance(x, Tensor) and x.device.type == "cpu" for x in tensors)
 
 
 def need_number(
@@ -92,11 +109,117 @@ def need_whole(name: str, value: Any, least: int = 1, most: float = math.inf) ->
         raise ValueError(f"{name} is {value}: give {end}.")
 
 
+def need_size(name: str, value: Any, least: int = 1) -> None:
+    """How many units, channels, classes or samples there are to be: a whole number that a machine can hold."""
+    need_whole(name, value, least, _MOST)
+
+
+def need_seed(name: str, value: Any) -> None:
+    """A seed of random numbers, as torch, NumPy and scikit-learn all take it: 0 to 2³² − 1."""
+    need_whole(name, value, 0, 2**32 - 1)
+
+
+def need_sizes(name: str, value: Any, least: int = 0) -> tuple[int, ...]:
+    """Widths of layers: a sequence of at least `least` sizes. Gives them as a tuple."""
+    need_sequence(name, value, "whole numbers, for example (128, 32)", least)
+    for index, size in enumerate(value):
+        need_size(f"{name}[{index}]", size)
+    return tuple(value)
+
+
+def need_shape(name: str, value: Any) -> tuple[int, int, int]:
+    """The shape (C, H, W) of a picture. Gives it as a tuple: a list will do, too."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 3:
+        raise TypeError(f"{name} is {shown(value)}: give (C, H, W), for example (1, 28, 28).")
+    for index, size in enumerate(value):
+        need_size(f"{name}[{index}]", size)
+    return value[0], value[1], value[2]
+
+
 def need_one_of(name: str, value: Any, known: Iterable[str]) -> None:
     """One of some words."""
     known = list(known)
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"{name} is {shown(value)}: choose one of {', '.join(known)}.")
+
+
+def need_kind(name: str, value: Any, kind: type | tuple[type, ...], fix: str) -> None:
+    """An object of one class or of several; `fix` says what to give."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is {shown(value)}: give {fix}.")
+
+
+def need_callable(name: str, value: Any, fix: str) -> None:
+    """Something to call; `fix` says from what to what."""
+    if not callable(value):
+        raise TypeError(f"{name} is {shown(value)}: give a function {fix}.")
+
+
+def need_generator(name: str, value: Any) -> None:
+    """A `torch.Generator`, or None for torch's own."""
+    if value is not None:
+        need_kind(name, value, torch.Generator, "a torch.Generator, or None for torch's own")
+
+
+def need_device(name: str, value: Any) -> None:
+    """A device that this machine has, or its name."""
+    try:
+        torch.empty(0, device=value)
+        known = value is not None
+    except (RuntimeError, AssertionError, ImportError, TypeError, ValueError):
+        known = False
+    if not known:
+        raise ValueError(
+            f"{name} is {shown(value)}: this machine has no such device; give 'cpu' or 'cuda', say."
+        )
+
+
+def need_path(name: str, value: Any) -> None:
+    """The path of a file or folder, as text or as a `Path`."""
+    need_kind(name, value, (str, os.PathLike), "a path")
+
+
+def need_data(name: str, value: Any) -> None:
+    """A dataset with at least one thing in it."""
+    if not (hasattr(value, "batches") and hasattr(value, "__len__")):
+        raise TypeError(
+            f"{name} is {shown(value)}: give a dataset, for example gencourse.data.load('mnist')."
+        )
+    if len(value) == 0:
+        raise ValueError(f"{name} is empty: give at least one picture.")
+
+
+def need_sequence(name: str, value: Any, fix: str, least: int = 1) -> None:
+    """A list or a tuple with at least `least` entries; `fix` says of what."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise TypeError(f"{name} is {shown(value)}: give a list of {fix}.")
+    if len(value) < least:
+        raise ValueError(f"{name} has {len(value)} entries: give at least {least}, {fix}.")
+
+
+def need_named(name: str, value: Any, fix: str) -> None:
+    """A dictionary with text as keys, not empty; `fix` says of what to what."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise TypeError(f"{name} is {shown(value)}: give a dictionary of {fix}.")
+    if not value:
+        raise ValueError(f"{name} is empty: give at least one entry, {fix}.")
+
+
+def need_records(name: str, rows: Any, **columns: Callable[[str, Any], None]) -> None:
+    """A list of dictionaries, not empty, each with all of these columns; other columns do not matter.
+
+    Args:
+        name: of the argument.
+        rows: what was given.
+        columns: name of a column to what looks at its values, for example `need_number`.
+    """
+    need_sequence(name, rows, f"records with {', '.join(columns)}")
+    for index, row in enumerate(rows):
+        need_kind(f"{name}[{index}]", row, Mapping, f"a record with {', '.join(columns)}")
+        for column, look in columns.items():
+            if column not in row:
+                raise ValueError(f"{name}[{index}] has no {column!r}: give {', '.join(columns)}.")
+            look(f"{name}[{index}][{column!r}]", row[column])
 
 
 def need_tensor(name: str, value: Any, form: str = "", *, kind: str = "float", empty: bool = False) -> None:
@@ -114,7 +237,10 @@ def need_tensor(name: str, value: Any, form: str = "", *, kind: str = "float", e
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} is {shown(value)}: give a tensor{wanted}.")
     if not _KINDS[kind](value):
-        raise TypeError(f"{name} is {value.dtype}: give {_GIVE[kind]}{wanted}.")
+        cure = f"int64{wanted}, for example {name}.long()"
+        if kind != "whole":
+            cure = f"float32{wanted}, for example {name}.float()" + " / 255" * (value.dtype == torch.uint8)
+        raise TypeError(f"{name} is {value.dtype}: give {cure}.")
     if form and not _fits(tuple(value.shape), form):
         raise ValueError(f"{name} has shape {tuple(value.shape)}: give {form}.")
     if not empty and value.numel() == 0:
@@ -127,6 +253,34 @@ def need_same_shape(first: str, a: Tensor, second: str, b: Tensor) -> None:
         raise ValueError(
             f"{first} has shape {tuple(a.shape)} and {second} has shape {tuple(b.shape)}: give both the same "
             "shape."
+        )
+
+
+def need_same_device(first: str, a: Tensor, second: str, b: Tensor) -> None:
+    """Two tensors on one device."""
+    if a.device != b.device:
+        raise ValueError(
+            f"{first} lies on {a.device} and {second} on {b.device}: give both on one device, for example "
+            f"{first}.to({second}.device)."
+        )
+
+
+def need_input(name: str, x: Any, form: str, weight: Tensor) -> None:
+    """What goes into a network: floats of its form, on its device, in its precision. An empty batch will do.
+
+    Args:
+        name: of the argument.
+        x: what was given.
+        form: its shape, as in `need_tensor`.
+        weight: any of the network's own.
+    """
+    need_tensor(name, x, form, empty=True)
+    if x.device != weight.device:
+        raise ValueError(f"{name} lies on {x.device} and the network on {weight.device}: move one of them.")
+    # half precision is left alone: autocast mixes it with float32, and never with float64
+    if x.dtype != weight.dtype and torch.float64 in (x.dtype, weight.dtype):
+        raise TypeError(
+            f"{name} is {x.dtype} and the network {weight.dtype}: give {name}.to({weight.dtype})."
         )
 
 
@@ -182,13 +336,17 @@ def need_labels(name: str, y: Any, count: int, classes: int | None = None, *, le
 
 
 def _fits(shape: tuple[int, ...], form: str) -> bool:
-    axes = [axis.strip() for axis in form.strip("()").split(",") if axis.strip()]
-    if "..." in axes:
-        axes.remove("...")  # it stands at the end
-        shape = shape[: len(axes)] if len(shape) >= len(axes) else shape
-    return len(shape) == len(axes) and all(
-        not axis.isdigit() or int(axis) == length for axis, length in zip(axes, shape, strict=True)
-    )
+    axes, more = _axes(form)
+    if len(shape) < len(axes) or (len(shape) > len(axes) and not more):
+        return False
+    return all(axis is None or axis == length for axis, length in zip(axes, shape, strict=False))
+
+
+@functools.lru_cache(maxsize=256)
+def _axes(form: str) -> tuple[tuple[int | None, ...], bool]:
+    """Lengths of the axes, None for any, and whether more may follow: "(B, 3, ...)" is (None, 3) and True."""
+    names = [axis.strip() for axis in form.strip("()").split(",") if axis.strip()]
+    return tuple(int(n) if n.isdigit() else None for n in names if n != "..."), "..." in names
 
 
 def _range(least: float, above: float, most: float, below: float) -> str:

@@ -12,6 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gencourse.errors import (
+    need_callable,
+    need_generator,
+    need_number,
+    need_one_of,
+    need_same_device,
+    need_same_shape,
+    need_tensor,
+)
+
 __all__ = [
     "ADVERSARIAL_KINDS",
     "adaptive_weight",
@@ -45,7 +55,9 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, kind: str = "no
     Raises:
         ValueError: there is no such kind, a shape is wrong, or pairs are needed and the sizes differ.
     """
+    need_one_of("kind", kind, ADVERSARIAL_KINDS)
     real, fake = _flat(real_logits, "real_logits"), _flat(fake_logits, "fake_logits")
+    need_same_device("real_logits", real, "fake_logits", fake)
     if kind in ("minimax", "non_saturating"):
         return F.softplus(-real).mean() + F.softplus(fake).mean()
     if kind == "least_squares":
@@ -54,9 +66,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, kind: str = "no
         return fake.mean() - real.mean()
     if kind == "hinge":
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
-    if kind == "relativistic":
-        return F.softplus(_lead(fake, real)).mean()
-    raise _unknown(kind)
+    return F.softplus(_lead(fake, real)).mean()
 
 
 def generator_loss(
@@ -81,6 +91,7 @@ def generator_loss(
     Raises:
         ValueError: there is no such kind, a shape is wrong, or the relativistic kind lacks its real logits.
     """
+    need_one_of("kind", kind, ADVERSARIAL_KINDS)
     fake = _flat(fake_logits, "fake_logits")
     if kind == "minimax":
         return -F.softplus(fake).mean()
@@ -90,14 +101,14 @@ def generator_loss(
         return (fake - 1).square().mean() / 2
     if kind in ("wasserstein", "hinge"):
         return -fake.mean()
-    if kind == "relativistic":
-        if real_logits is None:
-            raise ValueError(
-                "real_logits is None: the relativistic loss compares each fake with a real sample, so pass "
-                "real_logits= as well."
-            )
-        return F.softplus(_lead(_flat(real_logits, "real_logits"), fake)).mean()
-    raise _unknown(kind)
+    if real_logits is None:
+        raise ValueError(
+            "real_logits is None: the relativistic loss compares each fake with a real sample, so pass "
+            "real_logits= as well."
+        )
+    real = _flat(real_logits, "real_logits")
+    need_same_device("real_logits", real, "fake_logits", fake)
+    return F.softplus(_lead(real, fake)).mean()
 
 
 def gradient_penalty(
@@ -123,17 +134,18 @@ def gradient_penalty(
     Raises:
         ValueError: the shapes differ.
     """
-    if real.shape != fake.shape:
-        raise ValueError(
-            f"real has shape {tuple(real.shape)} and fake has shape {tuple(fake.shape)}: give them the same "
-            "shape, one generated sample for each real one."
-        )
+    need_callable("critic", critic, "from samples to logits")
+    need_tensor("real", real, "(B, D, ...)")
+    need_tensor("fake", fake, "(B, D, ...)")
+    need_same_shape("real", real, "fake", fake)
+    need_same_device("real", real, "fake", fake)
+    need_generator("generator", generator)
     where = real.device if generator is None else generator.device
     ones = (1,) * (real.dim() - 1)
     epsilon = torch.rand(len(real), *ones, generator=generator, device=where).to(real)
     between = epsilon * real + (1 - epsilon) * fake
     # the square root has an infinite slope at 0: a critic that is flat there would make every weight NaN
-    norm = (_squared_slope(critic, between) + 1e-12).sqrt()
+    norm = (_squared_slope("critic", critic, between) + 1e-12).sqrt()
     return (norm - 1).square().mean()
 
 
@@ -150,8 +162,13 @@ def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tenso
     Returns:
         Scalar: squares summed over a sample, mean over the batch. Its gradient reaches the discriminator's
         parameters and nobody else.
+
+    Raises:
+        ValueError: the discriminator does not give one logit a sample.
     """
-    return _squared_slope(discriminator, real).mean() / 2
+    need_callable("discriminator", discriminator, "from samples to logits")
+    need_tensor("real", real, "(B, D, ...)")
+    return _squared_slope("discriminator", discriminator, real).mean() / 2
 
 
 def adaptive_weight(
@@ -175,15 +192,18 @@ def adaptive_weight(
     Raises:
         ValueError: a loss is not one number, or does not depend on the layer.
     """
+    need_tensor("last_layer", last_layer)
+    need_number("delta", delta, least=0)
     norms = []
     for name, loss in (
         ("reconstruction_loss", reconstruction_loss),
         ("adversarial_loss", adversarial_loss),
     ):
+        need_tensor(name, loss)
         if loss.numel() != 1:
             raise ValueError(f"{name} has shape {tuple(loss.shape)}: reduce it to one number.")
         slope = None
-        if loss.requires_grad:
+        if loss.requires_grad and last_layer.requires_grad:
             (slope,) = torch.autograd.grad(loss, last_layer, retain_graph=True, allow_unused=True)
         if slope is None:
             raise ValueError(
@@ -195,11 +215,16 @@ def adaptive_weight(
     return (norms[0] / (norms[1] + delta)).clamp(0.0, 1e4)
 
 
-def _squared_slope(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def _squared_slope(name: str, critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """‖∇f(x)‖² of each sample, shape (B,), ready for a second derivative."""
     x = x.detach().requires_grad_()
     # each logit depends on its own sample only, so the gradient of the sum holds all of theirs
-    (slope,) = torch.autograd.grad(_flat(critic(x), "the critic's output").sum(), x, create_graph=True)
+    logits = _flat(critic(x), f"{name}(x)")
+    if len(logits) != len(x) or not logits.requires_grad:
+        raise ValueError(
+            f"{name}(x) gave {len(logits)} logits: give one a sample, {len(x)}, that depends on x."
+        )
+    (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return slope.flatten(1).square().sum(1)
 
 
@@ -207,19 +232,16 @@ def _lead(a: Tensor, b: Tensor) -> Tensor:
     """a − b, pair by pair."""
     if len(a) != len(b):
         raise ValueError(
-            f"the relativistic loss got {len(a)} and {len(b)} logits: it compares pairs, so give as many "
-            "fakes as real samples."
+            f"real_logits and fake_logits have {len(a)} and {len(b)} entries: the relativistic loss compares "
+            "pairs, so give as many fakes as real samples."
         )
     return a - b
 
 
 def _flat(logits: Tensor, name: str) -> Tensor:
+    need_tensor(name, logits)
     if logits.dim() not in (1, 2) or logits[:1].numel() > 1:
         raise ValueError(
             f"{name} has shape {tuple(logits.shape)}: give one logit a sample, shape (B,) or (B, 1)."
         )
     return logits.flatten()
-
-
-def _unknown(kind: str) -> ValueError:
-    return ValueError(f"kind is {kind!r}: choose one of {', '.join(ADVERSARIAL_KINDS)}.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gencourse.errors import need_number, need_same_device, need_same_shape, need_tensor
+
 __all__ = ["kl_to_standard_normal", "mmd"]
 
 _SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernel of `mmd`
@@ -25,11 +27,10 @@ def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes differ.
     """
-    if mean.shape != log_var.shape:
-        raise ValueError(
-            f"mean has shape {tuple(mean.shape)} and log_var has shape {tuple(log_var.shape)}: give them the "
-            "same shape."
-        )
+    need_tensor("mean", mean, "(B, ...)")
+    need_tensor("log_var", log_var)
+    need_same_shape("mean", mean, "log_var", log_var)
+    need_same_device("mean", mean, "log_var", log_var)
     return (mean.square() + log_var.exp() - 1 - log_var).sum() / (2 * len(mean))
 
 
@@ -51,13 +52,15 @@ def mmd(z: Tensor, prior_z: Tensor, std: float = 1.0) -> Tensor:
     Raises:
         ValueError: the shapes do not fit, there are fewer than two rows, or std is not positive.
     """
-    if z.dim() != 2 or z.shape[1:] != prior_z.shape[1:] or min(len(z), len(prior_z)) < 2:
+    need_tensor("z", z, "(N, d)")
+    need_tensor("prior_z", prior_z, "(M, d)")
+    need_same_device("z", z, "prior_z", prior_z)
+    need_number("std", std, above=0)
+    if z.shape[1:] != prior_z.shape[1:] or min(len(z), len(prior_z)) < 2:
         raise ValueError(
             f"z has shape {tuple(z.shape)} and prior_z {tuple(prior_z.shape)}: give two samples of at least two "
             "rows and the same width."
         )
-    if not std > 0:
-        raise ValueError(f"std is {std}: give the prior's standard deviation, a positive number.")
     n, m = len(z), len(prior_z)
     base = 2 * z.shape[1] * std**2
     # all rows in one table: the three averages are blocks of it

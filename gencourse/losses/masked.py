@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from gencourse.errors import need_number, need_same_device, need_same_shape, need_tensor, on_cpu
+
 __all__ = ["masked_patch_error", "masked_patch_loss", "normalise_patches"]
 
 
@@ -30,7 +32,7 @@ def masked_patch_loss(prediction: Tensor, target: Tensor, mask: Tensor, normalis
     errors = _patch_errors(prediction, target, mask, normalise)
     mask = mask.to(errors.dtype)
     removed = mask.sum()
-    if removed == 0:
+    if on_cpu(removed) and not removed > 0:  # elsewhere the loss is NaN then, and `update` stops
         raise ValueError("mask has no 1: the loss is a mean over removed patches, so remove at least one.")
     return (errors * mask).sum() / removed
 
@@ -53,7 +55,7 @@ def masked_patch_error(prediction: Tensor, target: Tensor, mask: Tensor, normali
     errors = _patch_errors(prediction, target, mask, normalise)
     mask = mask.to(errors.dtype)
     removed = mask.sum(1)
-    if (removed == 0).any():
+    if on_cpu(removed) and not (removed > 0).all():
         raise ValueError("mask has a row without a 1: remove at least one patch of each picture.")
     return (errors * mask).sum(1) / removed
 
@@ -71,6 +73,8 @@ def normalise_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
     Raises:
         ValueError: a patch has one number only, so that it has no variance.
     """
+    need_tensor("patches", patches, "(B, N, n)")
+    need_number("eps", eps, above=0)
     if patches.shape[-1] < 2:
         raise ValueError(
             f"patches has shape {tuple(patches.shape)}: a patch of one number has no variance; take larger "
@@ -83,11 +87,12 @@ def normalise_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
 
 def _patch_errors(prediction: Tensor, target: Tensor, mask: Tensor, normalise: bool) -> Tensor:
     """Mean squared error of each patch, shape (B, N)."""
-    if prediction.shape != target.shape or prediction.dim() != 3:
-        raise ValueError(
-            f"prediction has shape {tuple(prediction.shape)} and target has shape {tuple(target.shape)}: give "
-            "both the same shape (B, N, n)."
-        )
+    need_tensor("prediction", prediction, "(B, N, n)")
+    need_tensor("target", target, "(B, N, n)")
+    need_same_shape("prediction", prediction, "target", target)
+    need_tensor("mask", mask, kind="any")
+    need_same_device("prediction", prediction, "target", target)
+    need_same_device("mask", mask, "target", target)
     if mask.shape != target.shape[:2]:
         raise ValueError(f"mask has shape {tuple(mask.shape)}: give {tuple(target.shape[:2])}, one a patch.")
     if normalise:

@@ -12,6 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gencourse.errors import (
+    need_number,
+    need_pictures,
+    need_same_device,
+    need_same_shape,
+    need_tensor,
+    on_cpu,
+)
+
 __all__ = ["bernoulli_entropy", "bernoulli_nll", "gaussian_nll", "l1_penalty", "squared_error"]
 
 
@@ -29,7 +38,7 @@ def squared_error(x_hat: Tensor, x: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes differ. (Broadcasting here would hide a mistake.)
     """
-    _same_shape(x_hat, x, "x_hat")
+    _same_form("x_hat", x_hat, x)
     return (x_hat - x).square().sum() / len(x)
 
 
@@ -49,6 +58,9 @@ def gaussian_nll(x_hat: Tensor, x: Tensor, log_sigma: Tensor | float) -> Tensor:
     Raises:
         ValueError: the shapes differ, or log_sigma has more than one element.
     """
+    _same_form("x_hat", x_hat, x)
+    if not isinstance(log_sigma, Tensor):
+        need_number("log_sigma", log_sigma)
     log_sigma = torch.as_tensor(log_sigma, dtype=x.dtype, device=x.device)
     if log_sigma.numel() != 1:
         raise ValueError(
@@ -70,9 +82,10 @@ def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
         Scalar in nats a sample. For grey pixels its minimum is `bernoulli_entropy(x)`, not zero.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or (looked at on a CPU) the first picture is not in [0, 1].
     """
-    _same_shape(logits, x, "logits")
+    _same_form("logits", logits, x)
+    need_pictures("x", x[:1], "(1, ...)", values=on_cpu(x))  # the first one tells for the rest, and costs little
     return F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
 
 
@@ -84,7 +97,11 @@ def bernoulli_entropy(x: Tensor) -> Tensor:
 
     Returns:
         Scalar in nats a sample; zero only if every pixel is 0 or 1.
+
+    Raises:
+        ValueError: a pixel is not in [0, 1].
     """
+    need_pictures("x", x, "(B, ...)", values=on_cpu(x))
     return -(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x)).sum() / len(x)
 
 
@@ -97,11 +114,13 @@ def l1_penalty(z: Tensor) -> Tensor:
     Returns:
         Scalar: summed over the numbers of a code, averaged over the batch.
     """
+    need_tensor("z", z, "(B, ...)")
     return z.abs().sum() / len(z)
 
 
-def _same_shape(given: Tensor, x: Tensor, name: str) -> None:
-    if given.shape != x.shape:
-        raise ValueError(
-            f"{name} has shape {tuple(given.shape)} and x has shape {tuple(x.shape)}: give them the same shape."
-        )
+def _same_form(name: str, given: Tensor, x: Tensor) -> None:
+    """Floats of one shape on one device."""
+    need_tensor("x", x, "(B, ...)")
+    need_tensor(name, given)
+    need_same_shape(name, given, "x", x)
+    need_same_device(name, given, "x", x)
