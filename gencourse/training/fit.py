@@ -103,6 +103,7 @@ def fit(
         FileExistsError: the checkpoint exists and resume was not asked for.
         CheckpointError: the checkpoint is damaged or belongs to another run.
         NonFiniteLossError: a loss became NaN or infinite. The last checkpoint is still there.
+        Interrupted: somebody pressed Ctrl-C; the message says what is saved and how to go on.
     """
     data = as_dataset(data)
     _check_arguments(
@@ -132,7 +133,7 @@ def fit(
     history = History(averaged=None if averaged is None else averaged.module)
     dtype = _PRECISIONS[precision]
 
-    with seeded(seed), _training(method):
+    with seeded(seed), _training(method), _interruptible(history, epochs, path):
         shuffle = torch.Generator().manual_seed(seed)
         if path is not None and resume and path.exists():
             _restore(path, method, update, averaged, shuffle, history, facts)
@@ -172,6 +173,30 @@ def _training(method: Method) -> Iterator[None]:
         yield
     finally:
         method.eval()
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody stopped a run; the message says how to go on."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence alone."""
+        return [str(self)]
+
+
+@contextmanager
+def _interruptible(history: History, epochs: int, path: Path | None) -> Iterator[None]:
+    """Ctrl-C, or the stop button of a notebook, ends in a sentence that says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        done, stopped = len(history), f"Stopped in epoch {len(history) + 1} of {epochs}"
+        if path is None:
+            rest = "the method keeps the weights that it has now. Give checkpoint= to be able to go on another time."
+        elif done:
+            rest = f"{done} of them saved in {str(path)!r}. Call fit again with resume=True to go on from there."
+        else:
+            rest = f"nothing is saved yet in {str(path)!r}."
+        raise Interrupted(f"{stopped}: {rest}") from None
 
 
 def _check_data(method: Method, data: Batches, batch_size: int) -> None:
