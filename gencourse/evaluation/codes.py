@@ -119,12 +119,15 @@ class ClusterResult:
 
     Attributes:
         error: share of points whose cluster was named after another class, eq. (4.19).
+        vote_error: share that is wrong when each cluster is named after the commonest class in it, which looks at
+            all labels and so flatters.
         clusters: K. The error falls as K grows, so it means nothing without it.
         majority_error: share that is wrong when every point gets the commonest class.
         names: the class that each cluster was named after, int64 (K,).
     """
 
     error: float
+    vote_error: float
     clusters: int
     majority_error: float
     names: Tensor
@@ -151,10 +154,15 @@ def cluster_result(posteriors: Tensor, labels: Tensor) -> ClusterResult:
     if (posteriors < 0).any() or (posteriors.sum(1) - 1).abs().max() > 1e-3:
         raise ValueError("posteriors has rows that are no distributions: take the softmax of the logits.")
     names = labels[posteriors.argmax(0)]
-    found = names[posteriors.argmax(1)]
+    cluster = posteriors.argmax(1)
+    found = names[cluster]
+    inside = torch.zeros(posteriors.shape[1], int(labels.max()) + 1).index_put_(
+        (cluster, labels), torch.ones(len(labels)), accumulate=True
+    )
     commonest = torch.bincount(labels).max()
     return ClusterResult(
         error=(found != labels).double().mean().item(),
+        vote_error=1 - inside.amax(1).sum().item() / len(labels),
         clusters=posteriors.shape[1],
         majority_error=1 - (commonest / len(labels)).item(),
         names=names,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from sklearn.cluster import KMeans
 from torch import Tensor
 
 from gencourse.data import ImageDataset, load
@@ -13,6 +14,7 @@ from gencourse.evaluation import (
     classifier_distance,
     cluster_result,
     code_report,
+    digit_classifier,
     features_of,
     reconstruction_error,
     share_right,
@@ -65,7 +67,9 @@ def train_matched(method: Method, data: ImageDataset, epochs: int, seed: int = 0
 
 
 def code_panel(method: str, seed: int) -> dict[str, float]:
-    """Reconstruction, match of the codes, and samples of one method; same networks, data and budget for all.
+    """Reconstruction, match of the codes, and samples of one method; all else is the same for all.
+
+    Networks, data, passes, and the step size with which encoder and decoder learn to reconstruct (0.001).
 
     Args:
         method: "AE", "VAE", "AAE" or "WAE-MMD".
@@ -79,6 +83,10 @@ def code_panel(method: str, seed: int) -> dict[str, float]:
         "AAE": lambda: AAE(*SIZES, seed=seed),
         "WAE-MMD": lambda: WAE(*SIZES, seed=seed),
     }[method]()
+    model.rates = {
+        **model.rates,
+        "autoencoder": 1e-3,
+    }  # with each method's own, the smallest would look worst
     model = train_matched(model, train, max(1, 2 * sizes.epochs // 5), seed)
     with torch.no_grad():
         z = features_of(_drawn_code(model), test, device=model.device)
@@ -188,22 +196,37 @@ def few_labels_aae(method: str, labels: int, seed: int) -> dict[str, float]:
     return {"error": 1 - share_right(model.classify, test, device=model.device)}
 
 
-def clusters(count: int, seed: int) -> dict[str, float]:
-    """Clustering error of an AAE that saw no label, by the protocol of eq. (4.19).
+def clusters(method: str, count: int, seed: int) -> dict[str, float]:
+    """Clustering error without any label, by the protocol of eq. (4.19), and by a vote.
 
     Args:
+        method: "AAE", or "k-means" on the pixels: the baseline.
         count: K, how many clusters.
         seed: of weights, shuffling and draws.
     """
     sizes = preset()
     train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
-    nobody = train.take(train.labels < 0)
-    model, _ = semi_supervised(nobody, train, _LONG[sizes.name], seed, count)
-    with torch.no_grad():
-        posteriors = features_of(lambda x: model.parts(x)[0], test, device=model.device)
+    if method == "k-means":
+        posteriors = _by_nearness(train, test, count, seed)
+    else:
+        model, _ = semi_supervised(train.take(train.labels < 0), train, _LONG[sizes.name], seed, count)
+        with torch.no_grad():
+            posteriors = features_of(lambda x: model.parts(x)[0], test, device=model.device)
     found = cluster_result(posteriors, test.labels)
     used = len(posteriors.argmax(1).unique())
-    return {"error": found.error, "majority_error": found.majority_error, "used": float(used)}
+    return {
+        "error": found.error,
+        "vote_error": found.vote_error,
+        "majority_error": found.majority_error,
+        "used": float(used),
+    }
+
+
+def _by_nearness(train: ImageDataset, test: ImageDataset, count: int, seed: int) -> Tensor:
+    """Posteriors (N, count) of round Gaussians, equally wide, round the centres that k-means finds."""
+    found = KMeans(count, n_init=1, random_state=seed).fit(train.x.flatten(1).numpy())
+    squares = torch.cdist(test.x.flatten(1), torch.from_numpy(found.cluster_centers_)).square()
+    return (-squares / squares.amin(1).mean()).softmax(1)
 
 
 _STEPS = {"smoke": 10, "book": 600, "full": 600}  # of the classifier, as in chapter 2
@@ -214,7 +237,8 @@ def augmentation_aae(labels: int, seed: int) -> dict[str, float]:
     """Chapter 2's question, `augmentation`, put to an AAE whose decoder is told the digit.
 
     It learns from the same labelled pictures as the classifier and draws half of each mini-batch. Everything
-    else is as there, so the rows can be compared with its row "real".
+    else is as there, so the rows can be compared with its row "real". Its style has two numbers: with more room
+    the style says the digit, and the decoder does not listen to the label.
 
     Args:
         labels: how many labelled pictures there are.
@@ -223,12 +247,15 @@ def augmentation_aae(labels: int, seed: int) -> dict[str, float]:
     size = preset().name
     train, test = load("mnist"), load("mnist", split="test").take(preset().test_images)
     few = train.take(torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:labels])
-    model = ConditionalAAE("dense", 8, noise=0.3, seed=seed)
+    model = ConditionalAAE("dense", 2, noise=0.3, seed=seed)
     fit(model, few, epochs=max(1, _SHOWN[size] // labels), seed=seed, device="cpu", progress=False)
+    asked = torch.arange(2000) % 10
+    drawn = model.sample(2000, torch.Generator().manual_seed(seed), asked)
+    obeyed = (digit_classifier().classify(drawn) == asked).double().mean().item()
     judge = Recogniser(seed, shift=False, draw=lambda y: model.sample(len(y), y=y), share=0.5)
     passes = max(1, _STEPS[size] * 50 // labels)
     fit(judge, few, epochs=passes, batch_size=50, device="cpu", seed=seed, progress=False)
-    return {"accuracy": share_right(judge.classifier.classify, test)}
+    return {"accuracy": share_right(judge.classifier.classify, test), "obeyed": obeyed}
 
 
 AUGMENTATION_AAE = Study(
@@ -256,6 +283,11 @@ FEW_LABELS_AAE = Study(
 
 CLUSTERS = Study(
     name="clusters",
-    settings=tuple({"count": k, "seed": s} for s in range(1) for k in (16, 30)),
+    settings=tuple(
+        {"method": m, "count": k, "seed": s}
+        for s in range(3)
+        for m in ("k-means", "AAE")
+        for k in (10, 16, 30)
+    ),
     run=clusters,
 )

@@ -101,7 +101,8 @@ def samplers(method: str, seed: int) -> dict[str, float]:
 
     Args:
         method: "vae", "ae_gmm" (an autoencoder, and ten Gaussians on its codes), "ae_gan" (the discriminator
-            sees reconstructions and samples) or "vae_gan".
+            sees reconstructions and samples), "vae_gan", or "hybrid_gmm" (the plain hybrid, λ = 16, and ten
+            Gaussians on its codes).
         seed: of weights, shuffling and samples.
     """
     train, test = digits()
@@ -110,10 +111,11 @@ def samplers(method: str, seed: int) -> dict[str, float]:
         "ae_gmm": lambda: Autoencoder("conv", 16, seed=seed),
         "ae_gan": lambda: SamplingAEGAN(weight=16.0, seed=seed),
         "vae_gan": lambda: VAEGAN(weight=10.0, seed=seed),
+        "hybrid_gmm": lambda: AEGAN(weight=16.0, seed=seed),
     }[method]()
     train_hybrid(model, seed)
     sample: Callable[[int, torch.Generator], Tensor] = model.sample
-    if method == "ae_gmm":
+    if method.endswith("_gmm"):
         sample = CodeMixture(
             features_of(model.encode, train, device=model.device), model.decode, 10, seed
         ).sample
@@ -163,7 +165,9 @@ TRADE_OFF = Study(
 SAMPLERS = Study(
     name="samplers",
     settings=tuple(
-        {"method": m, "seed": s} for s in range(3) for m in ("vae", "ae_gmm", "ae_gan", "vae_gan")
+        {"method": m, "seed": s}
+        for s in range(3)
+        for m in ("vae", "ae_gmm", "ae_gan", "vae_gan", "hybrid_gmm")
     ),
     run=samplers,
 )

@@ -193,7 +193,9 @@ def _interruptible(history: History, epochs: int, path: Path | None) -> Iterator
         if path is None:
             rest = "the method keeps the weights that it has now. Give checkpoint= to be able to go on another time."
         elif done:
-            rest = f"{done} of them saved in {str(path)!r}. Call fit again with resume=True to go on from there."
+            rest = (
+                f"{done} of them saved in {str(path)!r}. Call fit again with resume=True to go on from there."
+            )
         else:
             rest = f"nothing is saved yet in {str(path)!r}."
         raise Interrupted(f"{stopped}: {rest}") from None
