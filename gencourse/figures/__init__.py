@@ -12,6 +12,7 @@ from gencourse.figures.autoencoder import (
     score_histograms,
 )
 from gencourse.figures.gan import best_discriminator, gan_idea, generator_pulls, point_clouds
+from gencourse.figures.layers import layers
 from gencourse.figures.mae import mae_idea, mask_ratio_curves, position_map
 from gencourse.figures.method_map import method_map
 from gencourse.figures.pictures import panel, picture_rows, scatter_codes
@@ -30,6 +31,7 @@ __all__ = [
     "gan_idea",
     "gaussian_frontier",
     "generator_pulls",
+    "layers",
     "mae_idea",
     "mask_ratio_curves",
     "method_map",
