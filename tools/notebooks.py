@@ -197,7 +197,7 @@ def lint_markdown(source: str) -> Iterator[str]:
             yield "leave an empty line before </details>, or its content is shown raw"
 
 
-DRAWS_NOTHING = {"table", "close", "ioff", "ion"}  # figures.table is text
+DRAWS_NOTHING = {"table", "layers", "close", "ioff", "ion"}  # figures.table is text
 
 
 def draws(source: str) -> bool:
