@@ -12,6 +12,7 @@ from gencourse.evaluation.classifier import (
     share_right,
 )
 from gencourse.evaluation.codes import ClusterResult, CodeReport, cluster_result, code_report, label_probe
+from gencourse.evaluation.divergence import kl_estimate
 from gencourse.evaluation.features import features_of, kmeans_purity, linear_probe, two_sample_accuracy
 from gencourse.evaluation.pictures import errors_of, psnr, reconstruction_error, ssim
 from gencourse.evaluation.samples import (
@@ -47,6 +48,7 @@ __all__ = [
     "frechet_distance",
     "frechet_from_features",
     "kernel_distance",
+    "kl_estimate",
     "kmeans_purity",
     "label_probe",
     "linear_probe",
