@@ -83,7 +83,10 @@ def _read(stream: gzip.GzipFile | io.BytesIO, path: Path) -> Tensor:
         raise _damaged(path, f"it holds {found:.12g} {more}values where its header promises {size}")
     # a bytearray may be written to, as torch wants
     numbers = np.frombuffer(values, kind).astype(kind.newbyteorder("="), copy=False)
-    return torch.from_numpy(numbers).reshape(shape)
+    try:
+        return torch.from_numpy(numbers).reshape(shape)
+    except RuntimeError:  # no values, on axes so long that their lengths cannot be multiplied
+        raise _damaged(path, f"its header promises the shape {tuple(shape)}") from None
 
 
 def _damaged(path: Path, why: str) -> DamagedFileError:

@@ -124,7 +124,7 @@ def test_wrong_sizes_and_channels_are_named(tmp_path: Path, wrong: dict, says: s
 
 def test_a_folder_that_is_no_path_or_a_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in (None, 3, ["a.png"]):
-        with pytest.raises(TypeError, match="folder is .*: give a path"):
+        with pytest.raises(TypeError, match=r"folder is .*: give a path"):
             load_folder(wrong)  # type: ignore[arg-type]
     file = picture(tmp_path / "mine" / "a.png")
     with pytest.raises(FileNotFoundError, match=r"a\.png' is a file: give a folder"):

@@ -83,7 +83,7 @@ def test_a_grey_hole_in_sixteen_bits_shows_the_background(tmp_path: Path) -> Non
 @pytest.mark.parametrize("background", ["wite", "#ffffff80", (1, 2), (0, 0, 256), (0.5, 0, 0), 3, None])
 def test_a_background_that_is_no_colour_is_named(tmp_path: Path, background: object) -> None:
     with pytest.raises(
-        (TypeError, ValueError), match="background is .*: give a colour's name such as 'white'"
+        (TypeError, ValueError), match=r"background is .*: give a colour's name such as 'white'"
     ):
         read_picture(tmp_path / "a.png", background=background)  # type: ignore[arg-type]
 
@@ -147,7 +147,7 @@ def test_a_white_that_is_too_low_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a\.png holds numbers from 0 to 65535, more than white=4095"):
         read_picture(tmp_path / "a.png", white=4095)
     for white in (0, -1, float("nan"), "4095", True):
-        with pytest.raises((TypeError, ValueError), match="white is .*: give the value that is white"):
+        with pytest.raises((TypeError, ValueError), match=r"white is .*: give the value that is white"):
             read_picture(tmp_path / "a.png", white=white)  # type: ignore[arg-type]
 
 
