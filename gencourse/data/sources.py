@@ -1,4 +1,4 @@
-"""Where images come from: the embedded set, torchvision's sets, scikit-learn's digits, your own folder."""
+"""Where images come from: the embedded set, torchvision's sets, scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from gencourse.data.dataset import ImageDataset
-from gencourse.data.idx import DamagedFileError, read_idx
+from gencourse.data.idx import read_idx
+from gencourse.errors import need_one_of, shown
 
-__all__ = ["load", "load_folder"]
+__all__ = ["load"]
 
 _EMBEDDED = Path(__file__).parent / "files"
 _DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")  # the package dataset-fashion-mnist
-_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
 _MNIST_SHA256 = {
     "train-images-idx3-ubyte.gz": "0b367032e93c5d0cea0925647cfdb18614af8ee15f83e6f2fc2ad904a6835971",
@@ -42,75 +41,16 @@ def load(name: str = "mnist", *, split: str = "train", root: str | Path | None =
 
     Raises:
         ValueError: name or split is unknown.
+        TypeError: root is no path.
         DamagedFileError: a file on disk fails its integrity check.
         ConnectionError: a download was needed and failed.
     """
-    if name not in _LOADERS:
-        raise ValueError(f"name is {name!r}: choose one of {', '.join(sorted(_LOADERS))}.")
-    if split not in ("train", "test"):
-        raise ValueError(f"split is {split!r}: choose 'train' or 'test'.")
+    need_one_of("name", name, sorted(_LOADERS))
+    need_one_of("split", split, ("train", "test"))
+    if root is not None and not isinstance(root, str | os.PathLike):
+        raise TypeError(f"root is {shown(root)}: give a folder, or None.")
     folder = Path(root or os.environ.get("GENCOURSE_DATA") or Path.home() / ".cache" / "gencourse")
     return _LOADERS[name](split == "train", folder)
-
-
-def load_folder(folder: str | Path, *, size: int = 64, channels: int = 3) -> ImageDataset:
-    """Load your own pictures: resized to cover a square, then cropped around the centre.
-
-    Args:
-        folder: pictures directly in it, or one sub-folder a class.
-        size: side of the square in pixels.
-        channels: 3 for colour, 1 for grey.
-
-    Raises:
-        FileNotFoundError: the folder does not exist or has no picture in it.
-        ValueError: size or channels cannot be used.
-        DamagedFileError: a file with a picture's name cannot be read as a picture.
-    """
-    from PIL import Image, ImageOps
-
-    root = Path(folder)
-    if size < 1:
-        raise ValueError(f"size is {size}: give a number of pixels, for example 64.")
-    if channels not in (1, 3):
-        raise ValueError(f"channels is {channels}: give 1 (grey) or 3 (colour).")
-    if not root.is_dir():
-        raise FileNotFoundError(f"folder {str(root)!r} does not exist: give a folder with pictures in it.")
-    files = sorted(p for p in root.rglob("*") if p.suffix.lower() in _PICTURES)
-    if not files:
-        raise FileNotFoundError(
-            f"folder {str(root)!r} holds no picture: put files ending in {', '.join(sorted(_PICTURES))} in it."
-        )
-    names = [p.relative_to(root).parts[0] if p.parent != root else "" for p in files]
-    classes = tuple(sorted(set(names)))
-    images = np.empty((len(files), size, size, channels), dtype=np.uint8)
-    for row, path in enumerate(files):
-        try:
-            with Image.open(path) as picture:
-                upright = _eight_bits(ImageOps.exif_transpose(picture)).convert(
-                    "L" if channels == 1 else "RGB"
-                )
-        except (OSError, Image.DecompressionBombError):
-            raise DamagedFileError(
-                f"{path} is not a picture that can be read: repair or remove it."
-            ) from None
-        images[row] = np.asarray(ImageOps.fit(upright, (size, size))).reshape(size, size, channels)
-    return ImageDataset(
-        torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),
-        torch.tensor([classes.index(n) for n in names]),
-        name=root.name,
-        classes=classes if classes != ("",) else (),
-    )
-
-
-def _eight_bits(picture):  # type: ignore[no-untyped-def]  # Pillow is imported only where it is needed
-    """A grey picture with 16 bits a pixel brought to 8; Pillow's own conversion would turn it white."""
-    if not picture.mode.startswith("I"):
-        return picture
-    from PIL import Image
-
-    return Image.fromarray(
-        (np.asarray(picture, dtype=np.float64) / 257).round().clip(0, 255).astype(np.uint8)
-    )
 
 
 def _idx_set(

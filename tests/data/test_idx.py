@@ -3,8 +3,10 @@
 import gzip
 import math
 import shutil
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -86,7 +88,9 @@ def test_what_is_not_gzip_cannot_be_unpacked(tmp_path: Path) -> None:
     damaged(tmp_path, b"<html>not found</html>", "unpacked")
 
 
-@pytest.mark.parametrize("header", [b"", b"\0\0", b"\0\0\x09\x01", b"\0\1\x08\x01", b"\x89PNG"])
+@pytest.mark.parametrize(
+    "header", [b"", b"\0\0", b"\0\0\x0a\x01", b"\0\0\x08\x09", b"\0\1\x08\x01", b"\x89PNG"]
+)
 def test_a_wrong_header_is_noticed(tmp_path: Path, header: bytes) -> None:
     damaged(
         tmp_path,
@@ -105,3 +109,75 @@ def test_a_wrong_length_is_noticed(tmp_path: Path, extra: int) -> None:
 def test_a_missing_file_is_missing_not_damaged(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_idx(tmp_path / "nothing.gz")
+    with pytest.raises(FileNotFoundError, match="is a folder: give a file in it"):
+        read_idx(tmp_path)
+    for wrong in (None, 3, b"a.gz"):
+        with pytest.raises(TypeError, match=r"path is .*: give a file"):
+            read_idx(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(8, "u1"), (9, "i1"), (11, "i2"), (12, "i4"), (13, "f4"), (14, "f8")]
+)
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("shape", [(4, 3), (0, 28, 28), (0,), (2, 0, 5), (7,)])
+def test_every_type_is_read_packed_or_not(
+    tmp_path: Path, code: int, kind: str, packed: bool, shape: tuple[int, ...]
+) -> None:
+    info = np.finfo(kind) if kind[0] == "f" else np.iinfo(kind)
+    rng = np.random.default_rng(0)
+    values = rng.uniform(float(info.min) / 2, float(info.max) / 2, shape).astype(kind)
+    values.flat[:2] = [info.min, info.max][: values.size]
+    content = bytes([0, 0, code, len(shape)]) + np.array(shape, ">u4").tobytes()
+    content += values.astype(f">{kind}").tobytes()
+    file = tmp_path / "set-idx-any"
+    file.write_bytes(gzip.compress(content) if packed else content)
+    read = read_idx(str(file))
+    assert read.dtype == torch.from_numpy(values).dtype and tuple(read.shape) == shape
+    assert np.array_equal(read.numpy(), values)
+    if read.numel():
+        read.view(-1)[0] = 1  # may be written to
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("shape", [(2**32 - 1, 2**32 - 1), (2**31, 28, 28), (2**32 - 1,) * 8, (10**9,)])
+def test_a_header_that_lies_costs_no_memory(tmp_path: Path, packed: bool, shape: tuple[int, ...]) -> None:
+    content = idx(shape, bytes(100))
+    (tmp_path / "a.gz").write_bytes(gzip.compress(content) if packed else content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(
+            DamagedFileError, match=f"holds 100 values where its header promises {math.prod(shape)}"
+        ):
+            read_idx(tmp_path / "a.gz")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5e6
+
+
+def test_a_file_that_unpacks_to_more_than_promised_is_not_unpacked_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.gz").write_bytes(gzip.compress(idx((10,), bytes(50_000_000))))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DamagedFileError, match=r"holds \d+ or more values where its header promises 10"):
+            read_idx(tmp_path / "a.gz")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1e7
+
+
+def test_an_empty_axis_beside_huge_ones_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(idx((0, 2**32 - 1, 2**32 - 1, 2**32 - 1), b""))
+    with pytest.raises(DamagedFileError, match="header"):
+        read_idx(tmp_path / "a")
+
+
+def test_a_header_cut_short_is_noticed(tmp_path: Path) -> None:
+    for length in range(2, 12):
+        damaged(tmp_path, idx((2, 3), bytes(6))[:length], "header")
+
+
+def test_half_a_value_is_noticed(tmp_path: Path) -> None:
+    damaged(tmp_path, b"\0\0\x0b\1\0\0\0\2abc", "holds 1.5 values where its header promises 2")
