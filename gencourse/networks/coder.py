@@ -6,6 +6,7 @@ import math
 
 from torch import nn
 
+from gencourse.errors import need_one_of, need_shape, need_size, need_sizes
 from gencourse.networks.conv import ConvDecoder, ConvEncoder
 from gencourse.networks.mlp import mlp
 
@@ -35,10 +36,14 @@ def coder(
     Raises:
         ValueError: there is no such network, or the picture's size does not fit.
     """
+    need_one_of("network", network, ("dense", "conv"))
+    need_size("code_size", code_size)
+    shape = need_shape("shape", shape)
+    hidden = need_sizes("hidden", hidden)
+    need_size("width", width)
+    need_size("per_number", per_number)
     if network == "conv":
         return ConvEncoder(shape, per_number * code_size, width), ConvDecoder(code_size, shape, width)
-    if network != "dense":
-        raise ValueError(f"network is {network!r}: choose one of dense, conv.")
     pixels = math.prod(shape)
     encoder = nn.Sequential(nn.Flatten(), *mlp((pixels, *hidden, per_number * code_size)))
     decoder = nn.Sequential(*mlp((code_size, *reversed(hidden), pixels)), nn.Unflatten(1, shape))
