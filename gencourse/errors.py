@@ -17,9 +17,10 @@ from numbers import Integral, Real
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = [
+    "as_tensor",
     "need_callable",
     "need_data",
     "need_device",
@@ -41,6 +42,7 @@ __all__ = [
     "need_shape",
     "need_size",
     "need_sizes",
+    "need_table",
     "need_tensor",
     "need_whole",
     "on_cpu",
@@ -53,6 +55,7 @@ _KINDS = {
     "any": lambda x: not x.is_complex(),
 }
 _SLACK = 1e-3  # rounding may carry a pixel this far out of [0, 1]
+_LARGEST = 1e15  # whose square is far from the end of float32
 _MOST = 10_000_000  # more units, channels, classes or samples than any program of this course can hold
 
 
@@ -265,16 +268,17 @@ def need_same_device(first: str, a: Tensor, second: str, b: Tensor) -> None:
         )
 
 
-def need_input(name: str, x: Any, form: str, weight: Tensor) -> None:
+def need_input(name: str, x: Any, form: str, network: nn.Module) -> None:
     """What goes into a network: floats of its form, on its device, in its precision. An empty batch will do.
 
     Args:
         name: of the argument.
         x: what was given.
         form: its shape, as in `need_tensor`.
-        weight: any of the network's own.
+        network: what it goes into.
     """
     need_tensor(name, x, form, empty=True)
+    weight = next(network.parameters(), x)
     if x.device != weight.device:
         raise ValueError(f"{name} lies on {x.device} and the network on {weight.device}: move one of them.")
     # half precision is left alone: autocast mixes it with float32, and never with float64
@@ -292,6 +296,27 @@ def need_finite(name: str, x: Tensor) -> None:
             f"{name} has {bad} of {x.numel()} numbers that are NaN or infinite: find out where they come from, "
             "or leave them out."
         )
+
+
+def need_table(name: str, x: Any, form: str = "(N, F)", *, least: int = 1) -> None:
+    """Finite numbers, one row a sample, at least `least` rows. Waits for the device."""
+    need_tensor(name, x, form)
+    if len(x) < least:
+        raise ValueError(f"{name} has shape {tuple(x.shape)}: give at least {least} rows.")
+    need_finite(name, x)
+    most = x.detach().abs().max().item()
+    if most > _LARGEST:
+        raise ValueError(
+            f"{name} goes up to {most:.3g}: scale it first, its squares leave the range of floats."
+        )
+
+
+def as_tensor(name: str, values: Any) -> Tensor:
+    """A tensor, or what one can be made of (a list of numbers, a NumPy array), on the CPU."""
+    try:
+        return torch.as_tensor(values).detach().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"{name} is {shown(values)}: give a tensor of numbers.") from None
 
 
 def need_pictures(name: str, x: Any, form: str = "(B, C, H, W)", *, values: bool = True) -> None:
@@ -323,11 +348,25 @@ def need_pictures(name: str, x: Any, form: str = "(B, C, H, W)", *, values: bool
         )
 
 
-def need_labels(name: str, y: Any, count: int, classes: int | None = None, *, least: int = 0) -> None:
-    """One label for each of `count` things, int64, from `least` to classes − 1. On a CPU values are looked at."""
+def need_labels(
+    name: str, y: Any, count: int, classes: int | None = None, *, least: int = 0, of: str = ""
+) -> None:
+    """One label for each of `count` things, int64, from `least` to classes − 1. On a CPU values are looked at.
+
+    Args:
+        name: of the argument.
+        y: what was given.
+        count: how many labels there must be.
+        classes: how many there are; any label will do without it.
+        least: smallest label.
+        of: the argument that has so many entries.
+    """
     need_tensor(name, y, kind="whole", empty=count == 0)
+    if y.dtype != torch.int64:
+        raise TypeError(f"{name} is {y.dtype}: give int64, for example {name}.long().")
     if y.shape != (count,):
-        raise ValueError(f"{name} has shape {tuple(y.shape)}: give {count} labels, shape ({count},).")
+        each = f", one for each of {of}" if of else ""
+        raise ValueError(f"{name} has shape {tuple(y.shape)}: give {count} labels{each}, shape ({count},).")
     if classes is None or not count or not on_cpu(y):
         return
     low, high = int(y.min()), int(y.max())

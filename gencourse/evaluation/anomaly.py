@@ -6,6 +6,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from gencourse.errors import as_tensor, need_finite, need_number, need_same_shape, need_tensor
+
 __all__ = ["auroc", "threshold_at"]
 
 
@@ -19,11 +21,15 @@ def auroc(scores: Tensor, is_anomaly: Tensor) -> float:
     Raises:
         ValueError: there are only anomalies or only normal points, or a score is not finite.
     """
-    scores, is_anomaly = torch.as_tensor(scores).detach().cpu(), torch.as_tensor(is_anomaly).bool().cpu()
+    scores, is_anomaly = as_tensor("scores", scores), as_tensor("is_anomaly", is_anomaly)
+    need_tensor("scores", scores, "(N,)", kind="any")
+    need_tensor("is_anomaly", is_anomaly, "(N,)", kind="any")
+    need_same_shape("scores", scores, "is_anomaly", is_anomaly)
+    need_finite("scores", scores)
+    need_finite("is_anomaly", is_anomaly)
+    is_anomaly = is_anomaly.bool()
     if is_anomaly.all() or not is_anomaly.any():
         raise ValueError("is_anomaly has one value only: AUROC needs both normal points and anomalies.")
-    if not torch.isfinite(scores).all():
-        raise ValueError("scores has values that are NaN or infinite: mend the score first.")
     return float(roc_auc_score(is_anomaly.numpy(), scores.numpy()))
 
 
@@ -35,8 +41,12 @@ def threshold_at(normal_scores: Tensor, false_alarms: float = 0.05) -> float:
         false_alarms: share of normal pictures that may be called anomalies.
 
     Raises:
-        ValueError: false_alarms is not between 0 and 1.
+        ValueError: false_alarms is not between 0 and 1, or a score is not finite.
     """
-    if not 0 < false_alarms < 1:
-        raise ValueError(f"false_alarms is {false_alarms}: give a share between 0 and 1, for example 0.05.")
-    return torch.quantile(torch.as_tensor(normal_scores).float(), 1 - false_alarms).item()
+    need_number(
+        "false_alarms", false_alarms, above=0, below=1, fix="a share between 0 and 1, for example 0.05"
+    )
+    normal_scores = as_tensor("normal_scores", normal_scores)
+    need_tensor("normal_scores", normal_scores, "(N,)", kind="any")
+    need_finite("normal_scores", normal_scores)
+    return torch.quantile(normal_scores.float(), 1 - false_alarms).item()

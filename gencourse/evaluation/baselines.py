@@ -10,6 +10,19 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from gencourse.data import ImageDataset
+from gencourse.errors import (
+    need_callable,
+    need_data,
+    need_finite,
+    need_generator,
+    need_kind,
+    need_seed,
+    need_size,
+    need_table,
+    need_tensor,
+    need_whole,
+    shown,
+)
 
 __all__ = ["PCA", "CodeMixture", "MeanPicture"]
 
@@ -18,10 +31,12 @@ class MeanPicture:
     """Answers every picture with the mean of the training pictures: the best code of size zero."""
 
     def __init__(self, data: ImageDataset) -> None:
+        _need_images(data)
         self.mean = data.images.double().mean(0).div(255).float()
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """The mean picture, once for each of x: shape (B, C, H, W)."""
+        _need_batch("x", x, tuple(self.mean.shape))
         return self.mean.to(x.device).expand(x.shape)
 
 
@@ -37,9 +52,12 @@ class PCA:
     """
 
     def __init__(self, data: ImageDataset, code_size: int) -> None:
+        _need_images(data)
         most = min(len(data), data.images[0].numel())
-        if not 1 <= code_size <= most:
-            raise ValueError(f"code_size is {code_size}: give 1 to {most}.")
+        if not isinstance(code_size, int) or not 1 <= code_size <= most:
+            raise ValueError(
+                f"code_size is {shown(code_size)}: give 1 to {most}, data has no more pictures or pixels."
+            )
         found = _PCA(code_size, svd_solver="covariance_eigh").fit(data.x.flatten(1).numpy())
         self.mean = torch.from_numpy(found.mean_).float()
         self.components = torch.from_numpy(found.components_).float()
@@ -47,17 +65,20 @@ class PCA:
 
     def keep(self, code_size: int) -> PCA:
         """The same components, only the first `code_size` of them."""
+        need_whole("code_size", code_size, 1, len(self.components))
         fewer = object.__new__(PCA)
         fewer.mean, fewer.components, fewer.shape = self.mean, self.components[:code_size], self.shape
         return fewer
 
     def encode(self, x: Tensor) -> Tensor:
         """Pictures (B, C, H, W) to codes (B, code_size)."""
-        return (x.flatten(1) - self.mean.to(x.device)) @ self.components.to(x.device).T
+        _need_batch("x", x, self.shape)
+        return (x.flatten(1).float() - self.mean.to(x.device)) @ self.components.to(x.device).T
 
     def decode(self, z: Tensor) -> Tensor:
         """Codes (B, code_size) to pictures (B, C, H, W); values may leave [0, 1]."""
-        return (z @ self.components.to(z.device) + self.mean.to(z.device)).unflatten(1, self.shape)
+        _need_batch("z", z, (len(self.components),))
+        return (z.float() @ self.components.to(z.device) + self.mean.to(z.device)).unflatten(1, self.shape)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Pictures to codes and back."""
@@ -77,16 +98,16 @@ class CodeMixture:
         seed: of the fit's starting points.
 
     Raises:
-        ValueError: the codes are not a table, or there are fewer of them than Gaussians.
+        ValueError: the codes are no table of finite numbers, or there are fewer of them than Gaussians.
     """
 
     def __init__(
         self, codes: Tensor, decode: Callable[[Tensor], Tensor], components: int = 10, seed: int = 0
     ) -> None:
-        if codes.dim() != 2:
-            raise ValueError(f"codes has shape {tuple(codes.shape)}: give one row a picture, (N, K).")
-        if not 1 <= components <= len(codes):
-            raise ValueError(f"components is {components}: give 1 to {len(codes)}, the number of codes.")
+        need_table("codes", codes, "(N, K)", least=2)
+        need_callable("decode", decode, "from codes to pictures")
+        need_whole("components", components, 1, len(codes))
+        need_seed("seed", seed)
         rows = codes.detach().cpu().double().numpy()
         self.density = GaussianMixture(components, random_state=seed).fit(rows)
         self.decode, self.device = decode, codes.device
@@ -98,6 +119,8 @@ class CodeMixture:
             n: how many.
             generator: on the CPU; torch's own when not given.
         """
+        need_size("n", n)
+        need_generator("generator", generator)
         weights, means, covariances = (
             torch.from_numpy(v)
             for v in (self.density.weights_, self.density.means_, self.density.covariances_)
@@ -111,3 +134,14 @@ class CodeMixture:
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw n new pictures: decoded codes, for example (n, C, H, W)."""
         return self.decode(self.sample_codes(n, generator))
+
+
+def _need_images(data: ImageDataset) -> None:
+    need_kind("data", data, ImageDataset, "an ImageDataset, for example gencourse.data.load('mnist')")
+    need_data("data", data)
+
+
+def _need_batch(name: str, x: Tensor, shape: tuple[int, ...]) -> None:
+    """A batch of finite numbers of one shape. Noise may have carried them out of [0, 1]."""
+    need_tensor(name, x, f"(B, {', '.join(map(str, shape))})", empty=True)
+    need_finite(name, x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,16 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from gencourse.data import ImageDataset
+from gencourse.errors import (
+    need_callable,
+    need_data,
+    need_device,
+    need_input,
+    need_labels,
+    need_pictures,
+    need_whole,
+)
 from gencourse.evaluation.samples import (
     class_entropy,
     frechet_from_features,
@@ -18,7 +29,17 @@ from gencourse.evaluation.samples import (
     precision_recall,
 )
 
-__all__ = ["CLASSIFIER_WEIGHTS", "DigitClassifier", "classifier_facts", "digit_classifier", "score_digits"]
+__all__ = [
+    "CLASSIFIER_WEIGHTS",
+    "DigitClassifier",
+    "classifier_distance",
+    "classifier_facts",
+    "digit_classifier",
+    "score_digits",
+    "share_right",
+]
+
+_DIGITS = "(B, 1, 28, 28)"
 
 CLASSIFIER_WEIGHTS = Path(__file__).resolve().parent.parent / "checkpoints" / "digit_classifier.safetensors"
 """Where the trained weights lie. `python -m gencourse.studies.classifier` makes them again."""
@@ -47,12 +68,11 @@ class DigitClassifier(nn.Module):
         """Pictures in [0, 1], shape (B, 1, 28, 28), to the last hidden layer, (B, 64).
 
         Raises:
-            ValueError: the pictures have another shape.
+            ValueError: the pictures have another shape; or, in eval mode, they are not in [0, 1].
         """
-        if x.shape[1:] != self.shape:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}: the classifier takes digits of shape (B, 1, 28, 28)."
-            )
+        need_input("x", x, _DIGITS, self)
+        if not self.training:  # training has looked at its data before the first step
+            need_pictures("x", x)
         return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,9 +104,13 @@ def classifier_facts() -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _features(pictures: Tensor) -> Tensor:
+def _features(name: str, pictures: Tensor, least: int) -> Tensor:
+    """Features of digits, at least so many."""
+    need_pictures(name, pictures, _DIGITS)
+    if len(pictures) < least:
+        raise ValueError(f"{name} has {len(pictures)} pictures: give at least {least}.")
     judge = digit_classifier()
-    return torch.cat([judge.features(part) for part in pictures.cpu().split(1000)])
+    return torch.cat([judge.features(part) for part in pictures.cpu().float().split(1000)])
 
 
 def classifier_distance(samples: Tensor, real: Tensor) -> float:
@@ -95,8 +119,11 @@ def classifier_distance(samples: Tensor, real: Tensor) -> float:
     Args:
         samples: pictures (N, 1, 28, 28) in [0, 1]; as many as real ones, whenever two results are compared.
         real: pictures (M, 1, 28, 28), held out from whatever made the samples.
+
+    Raises:
+        ValueError: a set has fewer than two pictures, or they are not digits in [0, 1].
     """
-    return frechet_from_features(_features(samples), _features(real))
+    return frechet_from_features(_features("samples", samples, 2), _features("real", real, 2))
 
 
 @torch.no_grad()
@@ -109,9 +136,19 @@ def share_right(
         classify: pictures (B, C, H, W) to labels (B,), for example `model.classify`.
         data: pictures with labels.
         device: where to compute.
+
+    Raises:
+        ValueError: the data are empty, or `classify` does not give one label a picture.
     """
-    batches = data.batches(1000, device=device)
-    return sum((classify(x) == y).sum().item() for x, y in batches) / len(data)
+    need_callable("classify", classify, "from pictures (B, C, H, W) to labels (B,)")
+    need_data("data", data)
+    need_device("device", device)
+    right = 0
+    for x, y in data.batches(1000, device=device):
+        found = classify(x)
+        need_labels("classify(x)", found, len(x))
+        right += int((found == y).sum())
+    return right / len(data)
 
 
 @torch.no_grad()
@@ -127,8 +164,12 @@ def score_digits(samples: Tensor, real: Tensor, nearest: int = 2000) -> dict[str
 
     Returns:
         "distance", eq. (2.21); "precision" and "recall", eq. (2.23); "modes" and "entropy" (nats), eq. (2.24).
+
+    Raises:
+        ValueError: a set has fewer than four pictures, or they are not digits in [0, 1].
     """
-    features = [_features(samples), _features(real)]
+    need_whole("nearest", nearest, 4)
+    features = [_features("samples", samples, 4), _features("real", real, 4)]
     labels = digit_classifier().head(features[0]).argmax(1)
     precision, recall = precision_recall(features[1][:nearest], features[0][:nearest])
     return {

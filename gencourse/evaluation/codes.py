@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from gencourse.evaluation.features import two_sample_accuracy
+from gencourse.errors import need_labels, need_same_device, need_same_shape, need_seed, need_table
+from gencourse.evaluation.features import as_array as _numpy
+from gencourse.evaluation.features import need_probe, two_sample_accuracy
 from gencourse.evaluation.samples import precision_recall
 from gencourse.losses import mmd
 
@@ -54,12 +57,15 @@ def code_report(z: Tensor, prior_z: Tensor, seed: int = 0) -> CodeReport:
         seed: of the two-sample test.
 
     Raises:
-        ValueError: the shapes differ or there are fewer than 20 rows.
+        ValueError: the shapes differ, there are fewer than 20 rows, a number is not finite, or a coordinate of
+            the prior never varies.
     """
-    if z.shape != prior_z.shape:
-        raise ValueError(
-            f"z has shape {tuple(z.shape)} and prior_z {tuple(prior_z.shape)}: draw as many codes as there are."
-        )
+    need_table("z", z, "(N, d)", least=20)
+    need_table("prior_z", prior_z, "(N, d)", least=20)
+    need_same_shape("z", z, "prior_z", prior_z)
+    need_seed("seed", seed)
+    if (prior_z == prior_z[0]).all(0).any():
+        raise ValueError("prior_z has a coordinate that never varies: leave it out of z and prior_z.")
     accuracy = two_sample_accuracy(z, prior_z, seed)
     z, prior_z = z.detach().cpu().double(), prior_z.detach().cpu().double()
     std = prior_z.std(0)
@@ -97,20 +103,22 @@ def label_probe(
         The fraction of test rows that are classified correctly.
 
     Raises:
-        ValueError: codes and labels differ in length, or the two sets of codes in width.
+        ValueError: codes and labels differ in length, or the two sets of codes in width; a number is not finite;
+            or there is one class only.
     """
-    if len(codes) != len(labels) or len(test_codes) != len(test_labels):
+    need_probe("codes", codes, labels, test_codes, test_labels)
+    need_seed("seed", seed)
+    counts = labels.unique(return_counts=True)[1]
+    if counts.min() < 2 or math.ceil(len(codes) / 10) < len(
+        counts
+    ):  # a tenth is held out to know when to stop
         raise ValueError(
-            f"there are {len(codes)} codes for {len(labels)} labels and {len(test_codes)} test codes for "
-            f"{len(test_labels)}: give one label a code."
-        )
-    if codes.shape[1] != test_codes.shape[1]:
-        raise ValueError(
-            f"codes has {codes.shape[1]} columns and test_codes {test_codes.shape[1]}: use one encoder for both."
+            f"labels has {len(counts)} classes, the rarest {int(counts.min())} times in {len(codes)} codes: give "
+            "ten codes for each class, and every label twice at least."
         )
     network = MLPClassifier((64,), learning_rate_init=5e-3, early_stopping=True, random_state=seed)
-    probe = make_pipeline(StandardScaler(), network).fit(codes.cpu().numpy(), labels.cpu().numpy())
-    return float(probe.score(test_codes.cpu().numpy(), test_labels.cpu().numpy()))
+    probe = make_pipeline(StandardScaler(), network).fit(_numpy(codes), _numpy(labels))
+    return float(probe.score(_numpy(test_codes), _numpy(test_labels)))
 
 
 @dataclass(frozen=True)
@@ -147,10 +155,9 @@ def cluster_result(posteriors: Tensor, labels: Tensor) -> ClusterResult:
     Raises:
         ValueError: the shapes do not fit, or a row is no distribution.
     """
-    if posteriors.dim() != 2 or len(posteriors) != len(labels) or not len(labels):
-        raise ValueError(
-            f"posteriors has shape {tuple(posteriors.shape)} for {len(labels)} labels: give one row a point."
-        )
+    need_table("posteriors", posteriors, "(N, K)")
+    need_labels("labels", labels, len(posteriors), of="posteriors")
+    need_same_device("posteriors", posteriors, "labels", labels)
     if (posteriors < 0).any() or (posteriors.sum(1) - 1).abs().max() > 1e-3:
         raise ValueError("posteriors has rows that are no distributions: take the softmax of the logits.")
     names = labels[posteriors.argmax(0)]
@@ -159,7 +166,7 @@ def cluster_result(posteriors: Tensor, labels: Tensor) -> ClusterResult:
     inside = torch.zeros(posteriors.shape[1], int(labels.max()) + 1).index_put_(
         (cluster, labels), torch.ones(len(labels)), accumulate=True
     )
-    commonest = torch.bincount(labels).max()
+    commonest = labels.unique(return_counts=True)[1].max()
     return ClusterResult(
         error=(found != labels).double().mean().item(),
         vote_error=1 - inside.amax(1).sum().item() / len(labels),

@@ -16,6 +16,17 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from gencourse.data import ImageDataset
+from gencourse.errors import (
+    need_callable,
+    need_data,
+    need_device,
+    need_finite,
+    need_labels,
+    need_seed,
+    need_table,
+    need_tensor,
+    need_whole,
+)
 
 __all__ = ["features_of", "kmeans_purity", "linear_probe", "two_sample_accuracy"]
 
@@ -33,8 +44,24 @@ def features_of(
 
     Returns:
         Shape (N, F), on the CPU.
+
+    Raises:
+        ValueError: the data are empty, or `features` does not give one vector of finite numbers a picture.
     """
-    return torch.cat([features(x).cpu() for x, _ in data.batches(1000, device=device)])
+    need_callable("features", features, "from pictures (B, C, H, W) to vectors (B, F)")
+    need_data("data", data)
+    need_device("device", device)
+    parts = []
+    for x, _ in data.batches(1000, device=device):
+        part = features(x)
+        need_tensor("features(x)", part, "(B, F, ...)")
+        if len(part) != len(x):
+            raise ValueError(
+                f"features(x) has {len(part)} rows for {len(x)} pictures: give one row a picture."
+            )
+        need_finite("features(x)", part)
+        parts.append(part.cpu())
+    return torch.cat(parts)
 
 
 def linear_probe(features: Tensor, labels: Tensor, test_features: Tensor, test_labels: Tensor) -> float:
@@ -52,22 +79,13 @@ def linear_probe(features: Tensor, labels: Tensor, test_features: Tensor, test_l
         The fraction of test rows that are classified correctly.
 
     Raises:
-        ValueError: features and labels differ in length, or the two sets of features in width.
+        ValueError: features and labels differ in length, or the two sets of features in width; a number is not
+            finite; or there is one class only.
     """
-    for name, rows, classes in (
-        ("features", features, labels),
-        ("test_features", test_features, test_labels),
-    ):
-        if len(rows) != len(classes):
-            raise ValueError(f"{name} has {len(rows)} rows for {len(classes)} labels: give one label a row.")
-    if features.shape[1] != test_features.shape[1]:
-        raise ValueError(
-            f"features has {features.shape[1]} columns and test_features {test_features.shape[1]}: use the "
-            "same encoder for both."
-        )
+    need_probe("features", features, labels, test_features, test_labels)
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    probe.fit(_numpy(features), _numpy(labels))
-    return float(probe.score(_numpy(test_features), _numpy(test_labels)))
+    probe.fit(as_array(features), as_array(labels))
+    return float(probe.score(as_array(test_features), as_array(test_labels)))
 
 
 def kmeans_purity(features: Tensor, labels: Tensor, clusters: int = 10, seed: int = 0) -> float:
@@ -80,11 +98,16 @@ def kmeans_purity(features: Tensor, labels: Tensor, clusters: int = 10, seed: in
         labels: shape (N,); used for scoring only.
         clusters: how many.
         seed: of the starting points.
+
+    Raises:
+        ValueError: there are more clusters than points, the lengths differ, or a number is not finite.
     """
-    if not 1 <= clusters <= len(features):
-        raise ValueError(f"clusters is {clusters}: give 1 to {len(features)}, the number of points.")
-    found = KMeans(clusters, n_init=4, random_state=seed).fit_predict(_numpy(features))
-    table = contingency_matrix(_numpy(labels), found)
+    need_table("features", features)
+    need_labels("labels", labels, len(features), of="features")
+    need_whole("clusters", clusters, 1, len(features))
+    need_seed("seed", seed)
+    found = KMeans(clusters, n_init=4, random_state=seed).fit_predict(as_array(features))
+    table = contingency_matrix(as_array(labels), found)
     return float(table.max(axis=0).sum() / table.sum())
 
 
@@ -101,16 +124,18 @@ def two_sample_accuracy(a: Tensor, b: Tensor, seed: int = 0) -> float:
         seed: of the split and of the classifier.
 
     Raises:
-        ValueError: a sample has fewer than 20 rows, or the widths differ.
+        ValueError: a sample has fewer than 20 rows, the widths differ, or a number is not finite.
     """
+    need_table("a", a, "(N, F, ...)", least=20)
+    need_table("b", b, "(M, F, ...)", least=20)
+    need_seed("seed", seed)
     n = min(len(a), len(b))
-    if n < 20 or a.shape[1:] != b.shape[1:]:
+    if a.shape[1:] != b.shape[1:]:
         raise ValueError(
-            f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}: give two samples of at least 20 rows and "
-            "the same width."
+            f"a has shape {tuple(a.shape)} and b {tuple(b.shape)}: give two samples of the same width."
         )
     rng = np.random.default_rng(seed)
-    rows = np.concatenate([_numpy(s)[rng.permutation(len(s))[:n]].reshape(n, -1) for s in (a, b)])
+    rows = np.concatenate([as_array(s)[rng.permutation(len(s))[:n]].reshape(n, -1) for s in (a, b)])
     label = np.repeat([0, 1], n)
     seen, held_out, seen_label, held_out_label = train_test_split(
         rows, label, test_size=0.5, stratify=label, random_state=seed
@@ -122,5 +147,22 @@ def two_sample_accuracy(a: Tensor, b: Tensor, seed: int = 0) -> float:
     return float(judge.score(held_out, held_out_label))
 
 
-def _numpy(values: Tensor) -> np.ndarray:
-    return torch.as_tensor(values).detach().cpu().numpy()
+def need_probe(
+    name: str, rows: Tensor, labels: Tensor, test_rows: Tensor, test_labels: Tensor, least: int = 2
+) -> None:
+    """What a probe is trained and tested on: two tables of one width, a label for each row, two classes at least."""
+    need_table(name, rows, least=least)
+    need_labels("labels", labels, len(rows), of=name)
+    need_table(f"test_{name}", test_rows)
+    need_labels("test_labels", test_labels, len(test_rows), of=f"test_{name}")
+    if rows.shape[1] != test_rows.shape[1]:
+        raise ValueError(
+            f"{name} has {rows.shape[1]} columns and test_{name} {test_rows.shape[1]}: use one encoder for both."
+        )
+    if (labels == labels[0]).all():
+        raise ValueError("labels has one class only: a probe needs two or more.")
+
+
+def as_array(values: Tensor) -> np.ndarray:
+    """A tensor as scikit-learn takes it."""
+    return values.detach().cpu().numpy()

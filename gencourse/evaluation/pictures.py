@@ -9,6 +9,16 @@ from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from gencourse.data import ImageDataset
+from gencourse.errors import (
+    need_callable,
+    need_data,
+    need_device,
+    need_finite,
+    need_pictures,
+    need_same_device,
+    need_same_shape,
+    need_tensor,
+)
 
 __all__ = ["errors_of", "psnr", "reconstruction_error", "ssim"]
 
@@ -19,7 +29,11 @@ def psnr(x_hat: Tensor, x: Tensor) -> float:
     Args:
         x_hat: reconstructions in [0, 1], shape (B, C, H, W).
         x: pictures, the same shape.
+
+    Raises:
+        ValueError: the shapes differ, or a picture is not in [0, 1].
     """
+    _need_pair(x_hat, x)
     dims = tuple(range(1, x.dim()))
     return peak_signal_noise_ratio(x_hat, x, data_range=1.0, reduction="elementwise_mean", dim=dims).item()
 
@@ -29,8 +43,14 @@ def ssim(x_hat: Tensor, x: Tensor) -> float:
 
     Args:
         x_hat: reconstructions in [0, 1], shape (B, C, H, W).
-        x: pictures, the same shape.
+        x: pictures, the same shape, at least 11 pixels high and wide.
+
+    Raises:
+        ValueError: the shapes differ, or a picture is not in [0, 1] or too small.
     """
+    _need_pair(x_hat, x)
+    if min(x.shape[2:]) < 11:
+        raise ValueError(f"x has shape {tuple(x.shape)}: give pictures of at least 11 by 11 pixels.")
     value = structural_similarity_index_measure(x_hat, x, data_range=1.0)
     return float(value) if isinstance(value, Tensor) else float(value[0])
 
@@ -53,10 +73,27 @@ def errors_of(
 
     Returns:
         Shape (N,), on the CPU.
+
+    Raises:
+        ValueError: the data are empty, or what `reconstruct` or `corrupt` gives has another shape than the
+            pictures or is not finite.
     """
+    need_callable("reconstruct", reconstruct, "from pictures (B, C, H, W) to pictures")
+    need_data("data", data)
+    need_device("device", device)
+    if corrupt is not None:
+        need_callable("corrupt", corrupt, "from pictures (B, C, H, W) to pictures, or None")
     parts = []
     for x, _ in data.batches(1000, device=device):
-        x_hat = reconstruct(x if corrupt is None else corrupt(x))
+        seen = x
+        if corrupt is not None:
+            seen = corrupt(x)
+            need_tensor("corrupt(x)", seen)
+        x_hat = reconstruct(seen)
+        need_tensor("reconstruct(x)", x_hat)
+        need_same_shape("reconstruct(x)", x_hat, "x", x)
+        need_same_device("reconstruct(x)", x_hat, "x", x)
+        need_finite("reconstruct(x)", x_hat)
         parts.append((x_hat - x).square().flatten(1).sum(1).cpu())
     return torch.cat(parts)
 
@@ -70,3 +107,11 @@ def reconstruction_error(
 ) -> float:
     """Mean of `errors_of`: the loss of eq. (1.1) on this data."""
     return errors_of(reconstruct, data, device=device, corrupt=corrupt).mean().item()
+
+
+def _need_pair(x_hat: Tensor, x: Tensor) -> None:
+    """Reconstructions and their pictures."""
+    need_pictures("x_hat", x_hat)
+    need_pictures("x", x)
+    need_same_shape("x_hat", x_hat, "x", x)
+    need_same_device("x_hat", x_hat, "x", x)

@@ -12,6 +12,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from gencourse.errors import (
+    need_finite,
+    need_number,
+    need_same_device,
+    need_sequence,
+    need_size,
+    need_table,
+    need_tensor,
+    need_whole,
+)
+
 __all__ = [
     "choose_sigma",
     "class_entropy",
@@ -45,14 +56,15 @@ def frechet_distance(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
     Raises:
         ValueError: the shapes do not fit, a number is not finite, or a matrix is not a covariance.
     """
+    need_tensor("cov_a", cov_a, "(F, F)")
+    width = len(cov_a)
+    need_tensor("cov_a", cov_a, f"({width}, {width})")
+    need_tensor("mean_a", mean_a, f"({width},)")
+    need_tensor("mean_b", mean_b, f"({width},)")
+    need_tensor("cov_b", cov_b, f"({width}, {width})")
+    for name, part in (("mean_a", mean_a), ("cov_a", cov_a), ("mean_b", mean_b), ("cov_b", cov_b)):
+        need_finite(name, part)
     mean_a, cov_a, mean_b, cov_b = (t.detach().cpu().double() for t in (mean_a, cov_a, mean_b, cov_b))
-    if (
-        mean_a.dim() != 1
-        or mean_a.shape != mean_b.shape
-        or not cov_a.shape == cov_b.shape == 2 * mean_a.shape
-    ):
-        shapes = ", ".join(str(tuple(t.shape)) for t in (mean_a, cov_a, mean_b, cov_b))
-        raise ValueError(f"the shapes are {shapes}: give (F,), (F, F), (F,), (F, F).")
     values, vectors = _spectrum(cov_a, "cov_a")
     _spectrum(cov_b, "cov_b")
     root = vectors * values.sqrt() @ vectors.T
@@ -74,7 +86,7 @@ def frechet_from_features(a: Tensor, b: Tensor) -> float:
     Raises:
         ValueError: the widths differ, or there are fewer than two rows.
     """
-    _same_width(a, b, least=2)
+    _same_width("a", a, "b", b, least=2)
     return frechet_distance(*_gaussian(a), *_gaussian(b))
 
 
@@ -90,7 +102,7 @@ def kernel_distance(a: Tensor, b: Tensor) -> float:
     Raises:
         ValueError: the widths differ, or there are fewer than two rows.
     """
-    _same_width(a, b, least=2)
+    _same_width("a", a, "b", b, least=2)
     a, b = a.detach().double(), b.detach().double()
 
     def total(rows: Tensor, columns: Tensor) -> Tensor:
@@ -122,9 +134,13 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, flo
     Raises:
         ValueError: the widths differ, or a set has no k-th neighbour.
     """
-    if k < 1:
-        raise ValueError(f"k is {k}: give at least 1.")
-    _same_width(real, fake, least=k + 1)
+    need_whole("k", k)
+    _same_width("real", real, "fake", fake, least=2)
+    if k >= min(len(real), len(fake)):
+        raise ValueError(
+            f"k is {k}, real has {len(real)} rows and fake {len(fake)}: give at least {k + 1} rows of each, or a "
+            "smaller k."
+        )
     real, fake = real.detach().double(), fake.detach().double()
     return _share_inside(fake, real, _radii(real, k)), _share_inside(real, fake, _radii(fake, k))
 
@@ -137,7 +153,11 @@ def mode_coverage(labels: Tensor, classes: int = 10, at_least: float = 0.1) -> i
         classes: how many there are.
         at_least: a class counts when it has this fraction of its fair share N / classes. A classifier is
             sometimes wrong, so a single sample is no evidence. With 0, a single sample is enough.
+
+    Raises:
+        ValueError: a label is below −1, or there is no class of that number.
     """
+    need_number("at_least", at_least, least=0)
     counts = _counts(labels, classes)
     return int(((counts > 0) & (counts >= at_least * len(labels) / classes)).sum())
 
@@ -177,7 +197,8 @@ def parzen_log_likelihood(samples: Tensor, data: Tensor, sigma: float) -> Tensor
     Raises:
         ValueError: sigma is not positive, or samples and data differ in size.
     """
-    return _parzen(samples, data, [sigma])[0]
+    need_number("sigma", sigma, above=0)
+    return _parzen("samples", samples, "data", data, [sigma])[0]
 
 
 def choose_sigma(samples: Tensor, validation: Tensor, sigmas: Sequence[float] | None = None) -> float:
@@ -187,9 +208,16 @@ def choose_sigma(samples: Tensor, validation: Tensor, sigmas: Sequence[float] | 
         samples: generated samples, shape (N, ...).
         validation: data that are used for nothing else, shape (M, ...).
         sigmas: what to try; ten values from 0.1 to 1 when not given.
+
+    Raises:
+        ValueError: a sigma is not positive, or samples and validation differ in size.
     """
+    if sigmas is not None:
+        need_sequence("sigmas", sigmas, "positive numbers")
+        for index, sigma in enumerate(sigmas):
+            need_number(f"sigmas[{index}]", sigma, above=0)
     tried = torch.logspace(-1, 0, 10).tolist() if sigmas is None else list(sigmas)
-    return tried[int(_parzen(samples, validation, tried).mean(1).argmax())]
+    return tried[int(_parzen("samples", samples, "validation", validation, tried).mean(1).argmax())]
 
 
 def nearest_neighbours(samples: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,8 +233,7 @@ def nearest_neighbours(samples: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: samples and train differ in size.
     """
-    samples, train = _rows(samples), _rows(train)
-    _same_width(samples, train)
+    samples, train = _rows("samples", samples, "train", train)
     found = [torch.cdist(part, train).min(dim=1) for part in samples.split(_ROWS)]
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
 
@@ -219,8 +246,6 @@ def _gaussian(features: Tensor) -> tuple[Tensor, Tensor]:
 def _spectrum(cov: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """Eigenvalues, the rounding errors below zero set to zero, and eigenvectors."""
     scale = cov.abs().max()
-    if not torch.isfinite(scale):
-        raise ValueError(f"{name} has values that are NaN or infinite: look at the features first.")
     values, vectors = torch.linalg.eigh(cov)
     if (cov - cov.T).abs().max() > 1e-5 * scale or values.min() < -1e-5 * scale * len(cov):
         raise ValueError(
@@ -247,13 +272,9 @@ def _share_inside(points: Tensor, centres: Tensor, radii: Tensor) -> float:
     return torch.cat(inside).double().mean().item()
 
 
-def _parzen(samples: Tensor, data: Tensor, sigmas: Sequence[float]) -> Tensor:
+def _parzen(first: str, samples: Tensor, second: str, data: Tensor, sigmas: Sequence[float]) -> Tensor:
     """Log-densities, shape (sigmas, M); the distances are computed once for all sigmas."""
-    for sigma in sigmas:
-        if not sigma > 0:
-            raise ValueError(f"sigma is {sigma}: give a positive number, for example 0.2.")
-    samples, data = _rows(samples), _rows(data)
-    _same_width(samples, data)
+    samples, data = _rows(first, samples, second, data)
     n, d = samples.shape
     parts = []
     for part in data.split(_ROWS):
@@ -269,23 +290,37 @@ def _parzen(samples: Tensor, data: Tensor, sigmas: Sequence[float]) -> Tensor:
     return torch.cat(parts, dim=1) - math.log(n)
 
 
-def _rows(values: Tensor) -> Tensor:
-    """One row a sample, in double precision."""
-    return values.detach().flatten(1).double()
+def _rows(first: str, a: Tensor, second: str, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Two sets of samples of one shape, one row a sample, in double precision."""
+    need_table(first, a, "(N, D, ...)")
+    need_table(second, b, "(M, D, ...)")
+    need_same_device(first, a, second, b)
+    if a.shape[1:] != b.shape[1:]:
+        raise ValueError(
+            f"{first} has shape {tuple(a.shape)} and {second} {tuple(b.shape)}: give samples of one size."
+        )
+    return a.detach().flatten(1).double(), b.detach().flatten(1).double()
 
 
 def _counts(labels: Tensor, classes: int) -> Tensor:
     """Samples in each class; those without a class (−1) are left out."""
-    if labels.numel() and int(labels.max()) >= classes:
+    need_size("classes", classes)
+    need_tensor("labels", labels, "(N,)", kind="whole", empty=True)
+    labels = labels.cpu()
+    if labels.numel() and not -1 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ValueError(
-            f"labels go up to {int(labels.max())}: with classes={classes} they end at {classes - 1}."
+            f"labels go from {int(labels.min())} to {int(labels.max())}: with classes={classes} give 0 to "
+            f"{classes - 1}, or -1 for none."
         )
     return torch.bincount(labels[labels >= 0], minlength=classes)
 
 
-def _same_width(a: Tensor, b: Tensor, least: int = 1) -> None:
-    if a.dim() != 2 or a.shape[1:] != b.shape[1:] or min(len(a), len(b)) < least:
+def _same_width(first: str, a: Tensor, second: str, b: Tensor, least: int) -> None:
+    """Two tables of features of one width."""
+    need_table(first, a, "(N, F)", least=least)
+    need_table(second, b, "(M, F)", least=least)
+    need_same_device(first, a, second, b)
+    if a.shape[1] != b.shape[1]:
         raise ValueError(
-            f"the samples have shapes {tuple(a.shape)} and {tuple(b.shape)}: give two sets of at least {least} "
-            "rows and the same width."
+            f"{first} has shape {tuple(a.shape)} and {second} {tuple(b.shape)}: give two sets of the same width."
         )

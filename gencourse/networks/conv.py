@@ -6,6 +6,8 @@ import math
 
 from torch import Tensor, nn
 
+from gencourse.errors import need_input, need_kind, need_shape, need_size
+
 __all__ = ["ConvDecoder", "ConvEncoder", "conv_stages", "he_init"]
 
 _SIDES = sorted({m * 2**k for m in (4, 5, 6, 7) for k in range(1, 7) if 28 <= m * 2**k <= 256})
@@ -21,7 +23,7 @@ def conv_stages(shape: tuple[int, int, int]) -> int:
     Raises:
         ValueError: the picture's size does not fit; the message names those that do.
     """
-    height, width = shape[1:]
+    _, height, width = need_shape("shape", shape)
     short, long = min(height, width), max(height, width)
     stages = 0
     while short > 7 * 2**stages:
@@ -44,6 +46,7 @@ def he_init(network: nn.Module) -> None:
     Torch's own start makes each layer's output smaller than its input. Behind a sigmoid the signal of a
     short code is then too weak, and training can get stuck at one grey picture for all codes.
     """
+    need_kind("network", network, nn.Module, "a network")
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             terms = layer.weight[0].numel()  # numbers that are added up for one output
@@ -66,6 +69,9 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], code_size: int, width: int = 32) -> None:
         super().__init__()
+        need_size("code_size", code_size)
+        need_size("width", width)
+        self.takes = f"(B, {', '.join(map(str, need_shape('shape', shape)))})"
         channels, stages = shape[0], conv_stages(shape)
         layers: list[nn.Module] = []
         for stage in range(stages):
@@ -78,6 +84,7 @@ class ConvEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, code_size)."""
+        need_input("x", x, self.takes, self)
         return self.head(self.body(x).flatten(1))
 
 
@@ -92,6 +99,9 @@ class ConvDecoder(nn.Module):
 
     def __init__(self, code_size: int, shape: tuple[int, int, int], width: int = 32) -> None:
         super().__init__()
+        need_size("code_size", code_size)
+        need_size("width", width)
+        self.takes = f"(B, {code_size})"
         stages = conv_stages(shape)
         widths = [width * 2 ** min(stage, 3) for stage in reversed(range(stages))]
         self.start = (widths[0], shape[1] >> stages, shape[2] >> stages)
@@ -104,4 +114,5 @@ class ConvDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """(B, code_size) to (B, C, H, W), any real number."""
+        need_input("z", z, self.takes, self)
         return self.body(self.head(z).unflatten(1, self.start))

@@ -14,6 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gencourse.errors import (
+    need_input,
+    need_kind,
+    need_labels,
+    need_same_device,
+    need_shape,
+    need_size,
+    need_sizes,
+)
 from gencourse.networks.conv import conv_stages, he_init
 
 __all__ = [
@@ -46,12 +55,17 @@ class Generator(nn.Module):
 
     def __init__(self, body: nn.Module, noise_size: int, classes: int = 0) -> None:
         super().__init__()
+        need_kind("body", body, nn.Module, "a network")
+        need_size("noise_size", noise_size)
+        need_size("classes", classes, least=0)
         self.body, self.noise_size, self.classes = body, noise_size, classes
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """(B, noise_size) and, with classes, labels (B,) to (B, C, H, W), any real number."""
+        need_input("z", z, f"(B, {self.noise_size})", self)
         if self.classes:
-            z = torch.cat([z, F.one_hot(_needed(y), self.classes).to(z.dtype)], dim=1)
+            y = _needed(y, "z", z, self.classes)
+            z = torch.cat([z, F.one_hot(y, self.classes).to(z.dtype)], dim=1)
         return self.body(z)
 
 
@@ -69,6 +83,9 @@ class Discriminator(nn.Module):
 
     def __init__(self, body: nn.Module, width: int, classes: int = 0) -> None:
         super().__init__()
+        need_kind("body", body, nn.Module, "a network")
+        need_size("width", width)
+        need_size("classes", classes, least=0)
         self.body, self.head = body, nn.Linear(width, 1)
         self.label = nn.Embedding(classes, width) if classes else None
         if self.label is not None:
@@ -76,14 +93,21 @@ class Discriminator(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Pictures (B, C, H, W) to the last hidden layer, (B, width)."""
-        return self.body(x)
+        need_input("x", x, "(B, D, ...)", self)
+        hidden = self.body(x)
+        if hidden.shape[1:] != (self.head.in_features,):
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}: the body makes {tuple(hidden.shape)} of it in place of "
+                f"(B, {self.head.in_features})."
+            )
+        return hidden
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Pictures (B, C, H, W) and, with classes, labels (B,) to logits (B,)."""
         hidden = self.features(x)
         logits = self.head(hidden).squeeze(1)
         if self.label is not None:
-            logits = logits + (self.label(_needed(y)) * hidden).sum(1)
+            logits = logits + (self.label(_needed(y, "x", x, self.label.num_embeddings)) * hidden).sum(1)
         return logits
 
 
@@ -101,12 +125,15 @@ class UpsampleConv2d(nn.Conv2d):
     spread: Tensor
 
     def __init__(self, n_in: int, n_out: int) -> None:
+        need_size("n_in", n_in)
+        need_size("n_out", n_out)
         super().__init__(n_in, n_out, kernel_size=3, padding=1)
         rows = torch.tensor([[0.0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
         self.register_buffer("spread", rows, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, 2H, 2W)."""
+        need_input("x", x, f"(B, {self.in_channels}, H, W)", self)
         kernel = torch.einsum("pk,ql,oikl->iopq", self.spread, self.spread, self.weight)
         return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
 
@@ -125,6 +152,7 @@ def dense_generator(
         hidden: widths of the hidden layers.
         classes: how many labels there are; 0 for none.
     """
+    shape, hidden = _checked(shape, classes, noise_size), need_sizes("hidden", hidden)
     layers: list[nn.Module] = []
     n_in = noise_size + classes
     for index, n_out in enumerate(hidden):
@@ -147,6 +175,7 @@ def dense_discriminator(
         hidden: widths of the hidden layers.
         classes: how many labels there are; 0 for none.
     """
+    shape, hidden = _checked(shape, classes), need_sizes("hidden", hidden)
     layers: list[nn.Module] = [nn.Flatten()]
     n_in = math.prod(shape)
     for n_out in hidden:
@@ -174,6 +203,8 @@ def conv_generator(
     Raises:
         ValueError: the picture's size does not fit; the message names those that do.
     """
+    shape = _checked(shape, classes, noise_size)
+    need_size("width", width)
     stages = conv_stages(shape)
     widths = [width * 2 ** min(stage, 3) for stage in reversed(range(stages))]
     start = (widths[0], shape[1] >> stages, shape[2] >> stages)
@@ -204,6 +235,8 @@ def conv_discriminator(shape: tuple[int, int, int], width: int = 16, classes: in
     Raises:
         ValueError: the picture's size does not fit; the message names those that do.
     """
+    shape = _checked(shape, classes)
+    need_size("width", width)
     channels, stages = shape[0], conv_stages(shape)
     layers: list[nn.Module] = []
     for stage in range(stages):
@@ -227,6 +260,7 @@ def dcgan_generator(noise_size: int, shape: tuple[int, int, int], classes: int =
     Raises:
         ValueError: the picture's size does not fit.
     """
+    shape = _checked(shape, classes, noise_size)
     rows, columns = (4 * side for side in _sixteenths(shape))
     body = nn.Sequential(
         nn.Linear(noise_size + classes, 128 * rows * columns),
@@ -256,6 +290,7 @@ def dcgan_discriminator(shape: tuple[int, int, int], classes: int = 0) -> Discri
     Raises:
         ValueError: the picture's size does not fit.
     """
+    shape = _checked(shape, classes)
     rows, columns = _sixteenths(shape)
     channels = shape[0]
     layers: list[nn.Module] = []
@@ -270,6 +305,7 @@ def dcgan_discriminator(shape: tuple[int, int, int], classes: int = 0) -> Discri
 
 def has_batch_norm(network: nn.Module) -> bool:
     """Whether what the network says of one sample depends on the rest of the batch."""
+    need_kind("network", network, nn.Module, "a network")
     return any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in network.modules())
 
 
@@ -282,15 +318,25 @@ def normalise_spectrum(network: nn.Module) -> None:
     Args:
         network: changed in place.
     """
+    need_kind("network", network, nn.Module, "a network")
     for layer in list(network.modules()):
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.Embedding):
             spectral_norm(layer)
 
 
-def _needed(y: Tensor | None) -> Tensor:
+def _needed(y: Tensor | None, of: str, samples: Tensor, classes: int) -> Tensor:
     if y is None:
         raise ValueError("y is None: this network was built with classes, so give a label for each sample.")
+    need_labels("y", y, len(samples), classes, of=of)
+    need_same_device("y", y, of, samples)
     return y
+
+
+def _checked(shape: tuple[int, int, int], classes: int, noise_size: int = 1) -> tuple[int, int, int]:
+    """The shape; an error if it or another number of a network cannot be used."""
+    need_size("noise_size", noise_size)
+    need_size("classes", classes, least=0)
+    return need_shape("shape", shape)
 
 
 def _sixteenths(shape: tuple[int, int, int]) -> tuple[int, int]:

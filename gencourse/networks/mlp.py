@@ -7,6 +7,8 @@ from itertools import pairwise
 
 from torch import nn
 
+from gencourse.errors import need_callable, need_sizes
+
 __all__ = ["mlp"]
 
 
@@ -23,10 +25,8 @@ def mlp(sizes: Sequence[int], *, activation: type[nn.Module] = nn.ReLU) -> nn.Se
     Raises:
         ValueError: fewer than two widths, or one that is not positive.
     """
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(
-            f"sizes is {tuple(sizes)}: give at least two positive widths, for example (784, 32)."
-        )
+    sizes = need_sizes("sizes", sizes, least=2)
+    need_callable("activation", activation, "that makes a layer, for example torch.nn.ReLU")
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation()]

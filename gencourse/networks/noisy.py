@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gencourse.errors import need_input, need_kind, need_size
 from gencourse.networks.mlp import mlp
 
 __all__ = ["GaussianEncoder", "NoisyEncoder"]
@@ -51,12 +52,21 @@ class NoisyEncoder(nn.Module):
 
     def __init__(self, body: nn.Module, width: int, noise_size: int, n_out: int) -> None:
         super().__init__()
+        need_kind("body", body, nn.Module, "a network")
+        for name, size in (("width", width), ("noise_size", noise_size), ("n_out", n_out)):
+            need_size(name, size)
         self.body, self.noise_size = body, noise_size
         self.head = mlp((width + noise_size, width, n_out))
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
         """Pictures (B, C, H, W) and noise (B, noise_size), standard normal when not given, to (B, n_out)."""
+        need_input("x", x, "(B, D, ...)", self)
         features = self.body(x).relu()
         if noise is None:
             noise = torch.randn(len(x), self.noise_size, device=x.device, dtype=features.dtype)
+        need_input("noise", noise, f"(B, {self.noise_size})", self)
+        if len(noise) != len(x):
+            raise ValueError(f"noise has {len(noise)} rows and x has {len(x)}: give one row a picture.")
+        if features.dim() != 2 or features.shape[1] + self.noise_size != self.head[0].in_features:
+            raise ValueError(f"x has shape {tuple(x.shape)}: the body makes {tuple(features.shape)} of it.")
         return self.head(torch.cat([features, noise], dim=1))

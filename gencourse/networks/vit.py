@@ -12,6 +12,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gencourse.errors import (
+    need_generator,
+    need_input,
+    need_number,
+    need_one_of,
+    need_same_device,
+    need_same_shape,
+    need_shape,
+    need_size,
+    need_tensor,
+    need_whole,
+    on_cpu,
+)
+
 __all__ = [
     "TransformerBlock",
     "ViTDecoder",
@@ -41,10 +55,10 @@ def patchify(images: Tensor, size: int) -> Tensor:
     Raises:
         ValueError: images is no batch of pictures, or size does not divide their sides.
     """
-    if images.dim() != 4:
-        raise ValueError(f"images has shape {tuple(images.shape)}: give pictures of shape (B, C, H, W).")
+    need_tensor("images", images, "(B, C, H, W)", kind="any", empty=True)
+    need_size("size", size)
     batch, channels, height, width = images.shape
-    if size < 1 or height % size or width % size:
+    if height % size or width % size:
         raise ValueError(
             f"size is {size}: pictures of {height}×{width} pixels need a patch side that divides both, one of "
             f"{', '.join(map(str, _divisors(math.gcd(height, width))))}."
@@ -72,7 +86,10 @@ def unpatchify(patches: Tensor, size: int, channels: int, grid: tuple[int, int] 
     Raises:
         ValueError: the last side of patches is not p·p·C, or N patches do not fill the grid.
     """
-    if patches.dim() != 3 or patches.shape[2] != size * size * channels:
+    need_size("size", size)
+    need_size("channels", channels)
+    need_tensor("patches", patches, "(B, N, n)", kind="any", empty=True)
+    if patches.shape[2] != size * size * channels:
         raise ValueError(
             f"patches has shape {tuple(patches.shape)}: give (B, N, {size * size * channels}) for size={size} "
             f"and channels={channels}."
@@ -115,6 +132,9 @@ def random_masking(
     Raises:
         ValueError: ratio is not in [0, 1), or so large that no token would be left.
     """
+    need_tensor("tokens", tokens, "(B, N, D)", kind="any", empty=True)
+    need_number("ratio", ratio)
+    need_generator("generator", generator)
     batch, count, _ = tokens.shape
     kept = round((1 - ratio) * count) if 0 <= ratio < 1 else 0
     if kept < 1:
@@ -130,12 +150,14 @@ def random_masking(
     return _gather(tokens, order[:, :kept]), mask, restore
 
 
-def split_by_mask(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def split_by_mask(tokens: Tensor, mask: Tensor, kept: int | None = None) -> tuple[Tensor, Tensor]:
     """Keep the tokens that a given mask leaves: `random_masking` for a mask of one's own.
 
     Args:
         tokens: shape (B, N, D).
         mask: 1 (or True) where a token is to be removed, shape (B, N); the same number in every row.
+        kept: K, how many tokens each row keeps. When not given, it is read from the mask, which waits for its
+            device.
 
     Returns:
         visible: the kept tokens in their order, shape (B, K, D).
@@ -144,16 +166,30 @@ def split_by_mask(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: mask has another shape, or its rows remove different numbers of tokens.
     """
+    need_tensor("tokens", tokens, "(B, N, D)", kind="any")
+    need_tensor("mask", mask, kind="any")
+    need_same_device("mask", mask, "tokens", tokens)
     if mask.shape != tokens.shape[:2]:
-        raise ValueError(f"mask has shape {tuple(mask.shape)}: give {tuple(tokens.shape[:2])}, one a token.")
-    removed = mask.bool().sum(1)
-    if removed.min() != removed.max():
         raise ValueError(
-            f"mask removes between {int(removed.min())} and {int(removed.max())} tokens a picture: remove the "
-            "same number from each picture of a batch."
+            f"mask has shape {tuple(mask.shape)}: give {tuple(tokens.shape[:2])}, one for each of tokens."
         )
+    count = mask.shape[1]
+    if kept is not None:
+        need_whole("kept", kept, 0, count)
+    if kept is None or on_cpu(mask):
+        removed = mask.bool().sum(1)
+        least, most = int(removed.min()), int(removed.max())
+        if least != most:
+            raise ValueError(
+                f"mask removes between {least} and {most} tokens a picture: remove the same number from each "
+                "picture of a batch."
+            )
+        if kept is not None and kept != count - most:
+            raise ValueError(
+                f"kept is {kept}: this mask keeps {count - most} tokens of each picture, give that."
+            )
+        kept = count - most
     order = mask.bool().to(torch.uint8).argsort(dim=1, stable=True)  # kept tokens first
-    kept = mask.shape[1] - int(removed[0])
     return _gather(tokens, order[:, :kept]), order.argsort(1)
 
 
@@ -167,10 +203,38 @@ def fill_and_restore(visible: Tensor, mask_token: Tensor, restore: Tensor) -> Te
 
     Returns:
         Shape (B, N, D).
+
+    Raises:
+        ValueError: the shapes do not fit, or restore is no order of N places.
     """
+    need_tensor("visible", visible, "(B, K, D)")
+    need_tensor("mask_token", mask_token, f"({visible.shape[2]},)")
+    need_same_device("mask_token", mask_token, "visible", visible)
+    _need_order(visible, "visible", restore)
     batch, count = restore.shape
     missing = mask_token.to(visible.dtype).expand(batch, count - visible.shape[1], -1)
     return _gather(torch.cat([visible, missing], dim=1), restore)
+
+
+def _need_order(tokens: Tensor, name: str, restore: Tensor, count: int | None = None) -> None:
+    """An order of N places for each picture, and no more tokens than places."""
+    need_tensor("restore", restore, kind="whole")
+    need_same_device("restore", restore, name, tokens)
+    if restore.dtype != torch.int64 or restore.dim() != 2 or len(restore) != len(tokens):
+        raise ValueError(
+            f"restore is {restore.dtype} of shape {tuple(restore.shape)}: give int64 of shape ({len(tokens)}, N), "
+            f"one order of the places for each picture of {name}."
+        )
+    places = restore.shape[1]
+    if tokens.shape[1] > places or (count is not None and places != count):
+        raise ValueError(
+            f"restore has {places} places for {tokens.shape[1]} of {name}: give one place for each patch of the "
+            f"picture{'' if count is None else f', {count}'}."
+        )
+    if on_cpu(restore) and not 0 <= int(restore.min()) <= int(restore.max()) < places:
+        raise ValueError(
+            f"restore goes from {int(restore.min())} to {int(restore.max())}: give the places 0 to {places - 1}."
+        )
 
 
 def _gather(tokens: Tensor, index: Tensor) -> Tensor:
@@ -199,7 +263,10 @@ def sincos_positions(rows: int, columns: int, width: int) -> Tensor:
     Raises:
         ValueError: width is not a positive multiple of 4.
     """
-    if width < 4 or width % 4:
+    need_size("rows", rows)
+    need_size("columns", columns)
+    need_size("width", width)
+    if width % 4:
         raise ValueError(f"width is {width}: give a multiple of 4, a sine and a cosine for row and column.")
     quarter = width // 4
     omega = 10_000.0 ** (-torch.arange(quarter, dtype=torch.float64) / quarter)
@@ -226,7 +293,17 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         query: shape (B, heads, N, d).
         key: the same shape.
         value: the same shape.
+
+    Raises:
+        ValueError: the shapes differ, or the types of their numbers do.
     """
+    need_tensor("query", query, "(B, heads, N, d)", empty=True)
+    for name, part in (("key", key), ("value", value)):
+        need_tensor(name, part, empty=True)
+        need_same_shape("query", query, name, part)
+        need_same_device("query", query, name, part)
+        if part.dtype != query.dtype:
+            raise TypeError(f"{name} is {part.dtype} and query {query.dtype}: give {name}.to({query.dtype}).")
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
         weights = (query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5).softmax(-1)
         return weights.to(value.dtype) @ value
@@ -259,7 +336,9 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        if heads < 1 or width % heads:
+        need_size("width", width)
+        need_size("heads", heads)
+        if width % heads:
             raise ValueError(f"heads is {heads}: give a number that divides the width {width}.")
         self.norm1, self.attn = nn.LayerNorm(width, eps=1e-6), _Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
@@ -267,6 +346,7 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, width) to (B, N, width)."""
+        need_input("x", x, f"(B, N, {self.norm1.normalized_shape[0]})", self)
         x = x + self.attn(self.norm1(x))
         return x + self.mlp(self.norm2(x))
 
@@ -302,6 +382,8 @@ class ViTEncoder(nn.Module):
     ) -> None:
         super().__init__()
         rows, columns = _grid(shape, patch)
+        need_size("width", width)
+        need_size("depth", depth, least=0)
         self.shape, self.patch, self.width = shape, patch, width
         self.embed = nn.Linear(patch * patch * shape[0], width)
         self.register_buffer("positions", sincos_positions(rows, columns, width), persistent=False)
@@ -323,6 +405,11 @@ class ViTEncoder(nn.Module):
             Shape (B, K, width), the class token in front if there is one; (B, N, width) in the picture's
             order if mask tokens come in.
         """
+        count = len(self.positions)
+        numbers = self.embed.in_features
+        need_input("patches", patches, f"(B, {count if restore is None else 'K'}, {numbers})", self)
+        if restore is not None:
+            _need_order(patches, "patches", restore, count)
         tokens = self.embed(patches)
         if restore is None:
             tokens = tokens + self.positions
@@ -336,6 +423,7 @@ class ViTEncoder(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Pictures (B, C, H, W) to the mean of their patches' tokens, (B, width); nothing is masked."""
+        need_input("x", x, f"(B, {', '.join(map(str, self.shape))})", self)
         tokens = self(patchify(x, self.patch))
         return tokens[:, 0 if self.class_token is None else 1 :].mean(1)
 
@@ -351,8 +439,7 @@ class ViTEncoder(nn.Module):
         Raises:
             ValueError: there is no such layout, or torchvision's needs a class token that is not there.
         """
-        if layout not in ("timm", "torchvision"):
-            raise ValueError(f"layout is {layout!r}: choose one of timm, torchvision.")
+        need_one_of("layout", layout, ("timm", "torchvision"))
         if layout == "torchvision" and self.class_token is None:
             raise ValueError("layout is 'torchvision', which has a class token: build with class_token=True.")
         channels, width = self.shape[0], self.width
@@ -441,6 +528,9 @@ class ViTDecoder(nn.Module):
     ) -> None:
         super().__init__()
         rows, columns = _grid(shape, patch)
+        need_size("code_width", code_width)
+        need_size("width", width)
+        need_size("depth", depth, least=0)
         self.class_token = class_token
         self.embed = nn.Linear(code_width, width)
         self.register_buffer("positions", sincos_positions(rows, columns, width), persistent=False)
@@ -457,8 +547,14 @@ class ViTDecoder(nn.Module):
             tokens: of the visible patches, or of all if mask tokens came in at the encoder.
             restore: shape (B, N), from `random_masking`.
         """
+        count, first = len(self.positions), 1 if self.class_token else 0
+        need_input("tokens", tokens, f"(B, K, {self.embed.in_features})", self)
+        _need_order(tokens[:, first:], "tokens", restore, count)
+        if self.mask_token is None and tokens.shape[1] != count + first:
+            raise ValueError(
+                f"tokens has shape {tuple(tokens.shape)}: without mask tokens give {count + first}."
+            )
         tokens = self.embed(tokens)
-        first = 1 if self.class_token else 0
         front, tokens = tokens[:, :first], tokens[:, first:]
         if self.mask_token is not None:
             tokens = fill_and_restore(tokens, self.mask_token, restore)
@@ -468,8 +564,9 @@ class ViTDecoder(nn.Module):
 
 def _grid(shape: tuple[int, int, int], patch: int) -> tuple[int, int]:
     """Rows and columns of patches."""
-    _, height, width = shape
-    if patch < 1 or height % patch or width % patch:
+    _, height, width = need_shape("shape", shape)
+    need_size("patch", patch)
+    if height % patch or width % patch:
         fitting = ", ".join(map(str, _divisors(math.gcd(height, width))))
         raise ValueError(f"patch is {patch}: sides of {height} and {width} pixels need one of {fitting}.")
     return height // patch, width // patch

@@ -81,7 +81,7 @@ def test_the_probe_stays_at_chance_when_there_is_nothing_to_find() -> None:
 
 def test_a_probe_on_lengths_or_widths_that_differ_is_refused() -> None:
     y = torch.zeros(4, dtype=torch.int64)
-    with pytest.raises(ValueError, match="there are 3 codes for 4 labels"):
+    with pytest.raises(ValueError, match=r"labels has shape \(4,\): give 3 labels, one for each of codes"):
         label_probe(torch.zeros(3, 2), y, torch.zeros(4, 2), y)
     with pytest.raises(ValueError, match="codes has 2 columns and test_codes 3"):
         label_probe(torch.zeros(4, 2), y, torch.zeros(4, 3), y)

@@ -121,10 +121,10 @@ def test_frechet_refuses_what_is_no_covariance() -> None:
             frechet_distance(mean, cov, mean, eye)
         with pytest.raises(ValueError, match=f"cov_b .*{says}"):
             frechet_distance(mean, eye, mean, cov)
-    with pytest.raises(ValueError, match=r"the shapes are \(2,\), \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"mean_a has shape \(2,\): give \(3,\)"):
         frechet_distance(mean, torch.eye(3), mean, eye)
     for a, b in ((normal(0, 1, 3), normal(1, 9, 3)), (normal(0, 9, 2), normal(1, 9, 3))):
-        with pytest.raises(ValueError, match="at least 2 rows and the same width"):
+        with pytest.raises(ValueError, match=r"at least 2 rows|of the same width"):
             frechet_from_features(a, b)
 
 
@@ -240,7 +240,7 @@ def test_class_entropy() -> None:
     )
     with pytest.raises(ValueError, match="no sample with a class"):
         class_entropy(torch.full((3,), -1))
-    with pytest.raises(ValueError, match="labels go up to 5: with classes=5 they end at 4"):
+    with pytest.raises(ValueError, match="labels go from 5 to 5: with classes=5 give 0 to 4"):
         mode_coverage(torch.tensor([5]), classes=5)
 
 
@@ -299,7 +299,7 @@ def test_the_chosen_sigma_is_the_best_on_validation_data() -> None:
 def test_parzen_refuses_what_it_cannot_use() -> None:
     with pytest.raises(ValueError, match=r"sigma is 0\.0: give a positive number"):
         parzen_log_likelihood(torch.zeros(2, 3), torch.zeros(2, 3), 0.0)
-    with pytest.raises(ValueError, match=r"\(2, 4\) and \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"samples has shape \(2, 4\) and data \(2, 3\)"):
         parzen_log_likelihood(torch.zeros(2, 4), torch.zeros(2, 3), 1.0)
 
 

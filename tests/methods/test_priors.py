@@ -104,7 +104,7 @@ def test_a_softened_class_still_stands_out_and_is_never_certain() -> None:
 @pytest.mark.parametrize("prior", PARTED, ids=name)
 @pytest.mark.parametrize("y", [torch.tensor([0, 1]), torch.tensor([0, 10, 1]), torch.tensor([0, -2, 1])])
 def test_labels_that_do_not_fit_are_refused(prior: Prior, y: Tensor) -> None:
-    with pytest.raises(ValueError, match="y has shape|the labels go from"):
+    with pytest.raises(ValueError, match=r"y has shape|the labels go from"):
         prior.draw(3, y)
 
 

@@ -211,7 +211,7 @@ def test_after_a_bad_loss_nobody_moves_and_the_report_names_it(bad: float, weigh
     assert all(torch.equal(before[name], p) for name, p in method.state_dict().items())
     now = [v for o in update.optimizers.values() for s in o.state.values() for v in s.values()]
     assert all(torch.equal(a, b) for a, b in zip(moments, now, strict=True))
-    with pytest.raises(ArithmeticError, match="The loss of 'generator' became -?(nan|inf) at its step 2"):
+    with pytest.raises(ArithmeticError, match=r"The loss of 'generator' became -?(nan|inf) at its step 2"):
         update.check()
 
 
