@@ -9,7 +9,12 @@ from gencourse.losses.adversarial import (
     r1_penalty,
 )
 from gencourse.losses.latent import kl_to_standard_normal, mmd
-from gencourse.losses.masked import masked_patch_error, masked_patch_loss, normalise_patches
+from gencourse.losses.masked import (
+    masked_patch_error,
+    masked_patch_loss,
+    masking_losses_as_found,
+    normalise_patches,
+)
 from gencourse.losses.reconstruction import (
     bernoulli_entropy,
     bernoulli_nll,
@@ -31,6 +36,7 @@ __all__ = [
     "l1_penalty",
     "masked_patch_error",
     "masked_patch_loss",
+    "masking_losses_as_found",
     "mmd",
     "normalise_patches",
     "r1_penalty",
