@@ -18,7 +18,8 @@ def conditional_mean(hidden: Tensor, visible: Tensor, weight: Tensor | None = No
     """The best guess of what is hidden from what is visible, and the error that it leaves, eq. (5.14).
 
     Under a squared error that is E[u | visible], and what is left is E Var(u | visible); chapter 1 has the
-    same of pictures given their code, eq. (1.7). It is exact for a law that is listed in full, and an estimate
+    same of pictures given their code, eq. (1.7). A draw from the law of u given what is visible errs twice as
+    much, eq. (3.18). It is exact for a law that is listed in full, and an estimate
     for a sample from a law in which every visible part comes up often.
 
     Args:

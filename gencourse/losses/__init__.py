@@ -6,6 +6,7 @@ from gencourse.losses.adversarial import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,
+    hybrid_loss_as_found,
     r1_penalty,
 )
 from gencourse.losses.latent import kl_to_standard_normal, mmd
@@ -32,6 +33,7 @@ __all__ = [
     "gaussian_nll",
     "generator_loss",
     "gradient_penalty",
+    "hybrid_loss_as_found",
     "kl_to_standard_normal",
     "l1_penalty",
     "masked_patch_error",

@@ -13,8 +13,13 @@ from scipy.optimize import linprog
 from scipy.spatial.distance import jensenshannon
 from torch import Tensor, nn
 
-from gencourse.evaluation import two_sample_accuracy
-from gencourse.losses import discriminator_loss, generator_loss, squared_error
+from gencourse.evaluation import conditional_mean, two_sample_accuracy
+from gencourse.losses import (
+    discriminator_loss,
+    generator_loss,
+    hybrid_loss_as_found,
+    squared_error,
+)
 from gencourse.methods import AEGAN, dirac_eigenvalues, dirac_flow, dirac_path
 
 
@@ -25,17 +30,27 @@ def normal(seed: int, *shape: int) -> Tensor:
 # ---- the recipe as found -----------------------------------------------------------------------------
 
 
-def as_found(x: Tensor, x_hat: Tensor, real: Tensor, fake: Tensor, weights: tuple[float, float]) -> Tensor:
-    """One total for everybody: λ₁ E‖x − x̂‖² + λ₂ (E log D(x) + E log(1 − D(x̂)))."""
+@pytest.mark.equation("3.1")
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (0.3, 2.0)])
+def test_the_total_as_found_adds_the_value_that_the_judge_should_make_large(
+    weights: tuple[float, float],
+) -> None:
+    x, x_hat, real, fake = normal(2, 9, 2, 4), normal(3, 9, 2, 4), normal(0, 9), normal(1, 9)
+    pixels = (
+        sum((a - b) ** 2 for a, b in zip(x.flatten().tolist(), x_hat.flatten().tolist(), strict=True)) / 9
+    )
     value = torch.sigmoid(real).log().mean() + (1 - torch.sigmoid(fake)).log().mean()
-    return weights[0] * squared_error(x_hat, x) + weights[1] * value
+    found = hybrid_loss_as_found(x_hat, x, real, fake, weights)
+    assert found.item() == pytest.approx(weights[0] * pixels + weights[1] * value.item())
 
 
 @pytest.mark.equation("3.1", "3.2")
 def test_descent_on_the_single_total_teaches_the_discriminator_to_be_wrong() -> None:
     real, fake = normal(0, 9).requires_grad_(), normal(1, 9).requires_grad_()
     x, x_hat = normal(2, 9, 4), normal(3, 9, 4)
-    to_real, to_fake = torch.autograd.grad(as_found(x, x_hat, real, fake, (1.0, 0.7)), (real, fake))
+    to_real, to_fake = torch.autograd.grad(
+        hybrid_loss_as_found(x_hat, x, real, fake, (1.0, 0.7)), (real, fake)
+    )
     torch.testing.assert_close(to_real, 0.7 * torch.sigmoid(-real).detach() / 9)  # > 0: descent lowers D(x)
     torch.testing.assert_close(to_fake, -0.7 * torch.sigmoid(fake).detach() / 9)  # < 0: and raises D(x̂)
     right = torch.autograd.grad(discriminator_loss(real, fake), (real, fake))
@@ -54,7 +69,7 @@ def test_a_descent_step_on_it_moves_d_of_x_down_and_one_on_the_discriminators_ow
         before = torch.sigmoid(judge(x)).mean().item(), torch.sigmoid(judge(x_hat)).mean().item()
         real, fake = judge(x), judge(x_hat)
         loss = (
-            as_found(x, x_hat, real, fake, (1.0, 1.0))
+            hybrid_loss_as_found(x_hat, x, real, fake)
             if name == "as found"
             else discriminator_loss(real, fake)
         )
@@ -278,10 +293,11 @@ def test_a_draw_from_the_posterior_errs_exactly_twice_as_much_as_its_mean() -> N
         joint, x = law(seed, 30).view(6, 5), normal(seed + 100, 6)
         p_y = joint.sum(0)
         posterior = joint / p_y
-        mean = x @ posterior
-        least = (joint * (x[:, None] - mean) ** 2).sum()
+        pairs_of_xy = torch.cartesian_prod(torch.arange(6), torch.arange(5))
+        _, least = conditional_mean(x[pairs_of_xy[:, :1]], pairs_of_xy[:, 1:], joint.flatten())
+        assert least == pytest.approx((joint * (x[:, None] - x @ posterior) ** 2).sum().item())
         pairs = torch.einsum("y,ay,by->ab", p_y, posterior, posterior)
-        torch.testing.assert_close((pairs * (x[:, None] - x) ** 2).sum(), 2 * least)
+        assert (pairs * (x[:, None] - x) ** 2).sum().item() == pytest.approx(2 * least)
         torch.testing.assert_close(posterior @ p_y, joint.sum(1))  # and it has the law of x
 
 
