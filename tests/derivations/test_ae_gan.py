@@ -284,6 +284,14 @@ def test_the_best_perceptual_distance_falls_with_the_distortion_allowed_and_is_c
     assert np.isfinite(curve).all() and curve[0] > 0.05 and curve[-1] < 1e-9
     assert (np.diff(curve) < 1e-9).all()
     assert (np.diff(curve, 2) > -1e-9).all()
+    # both ends by brute force over all maps from y to x: the least error, and the distance of the law that it has
+    laws, errors = [], []
+    for answer in product(range(n), repeat=3):
+        laws.append(np.bincount(answer, weights=p_y, minlength=n))
+        errors.append(sum(joint[i, y] * (x[i] - x[answer[y]]) ** 2 for i in range(n) for y in range(3)))
+    best = int(np.argmin(errors))
+    assert least == pytest.approx(errors[best])
+    assert curve[0] == pytest.approx(np.abs(laws[best] - p_x).sum() / 2, abs=1e-6)
 
 
 @pytest.mark.equation("3.18")
