@@ -9,13 +9,20 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+# macOS and Windows do not put a browser on PATH
+PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+)
 
 
 def find_chromium() -> str | None:
-    """Path of a Chromium or Chrome on PATH, or None."""
-    return next((path for name in NAMES if (path := shutil.which(name))), None)
+    """Path of a Chromium or Chrome on PATH or in its usual place, or None."""
+    on_path = (path for name in NAMES if (path := shutil.which(name)))
+    return next(on_path, next((place for place in PLACES if Path(place).is_file()), None))
 
 
 def become_root() -> list[str] | None:

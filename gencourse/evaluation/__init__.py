@@ -1,7 +1,7 @@
 """Numbers that say how good a result is, each next to what it must be compared with."""
 
 from gencourse.evaluation.anomaly import auroc, threshold_at
-from gencourse.evaluation.baselines import PCA, CodeMixture, MeanPicture
+from gencourse.evaluation.baselines import PCA, CodeMixture, MeanPicture, conditional_mean
 from gencourse.evaluation.classifier import (
     CLASSIFIER_WEIGHTS,
     DigitClassifier,
@@ -42,6 +42,7 @@ __all__ = [
     "classifier_facts",
     "cluster_result",
     "code_report",
+    "conditional_mean",
     "digit_classifier",
     "errors_of",
     "features_of",

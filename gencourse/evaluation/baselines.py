@@ -24,7 +24,41 @@ from gencourse.errors import (
     shown,
 )
 
-__all__ = ["PCA", "CodeMixture", "MeanPicture"]
+__all__ = ["PCA", "CodeMixture", "MeanPicture", "conditional_mean"]
+
+
+def conditional_mean(hidden: Tensor, visible: Tensor, weight: Tensor | None = None) -> tuple[Tensor, float]:
+    """The best guess of what is hidden from what is visible, and the error that it leaves, eq. (5.14).
+
+    Under a squared error that is E[u | visible], and what is left is E Var(u | visible); chapter 1 has the
+    same of pictures given their code, eq. (1.7). A draw from the law of u given what is visible errs twice as
+    much, eq. (3.18). It is exact for a law that is listed in full, and an estimate
+    for a sample from a law in which every visible part comes up often.
+
+    Args:
+        hidden: u, one row for each picture that can occur, shape (N, n).
+        visible: what is seen of each, shape (N, m); rows that are equal cannot be told apart.
+        weight: how likely each row is, shape (N,), of any sum; all rows alike when not given.
+
+    Returns:
+        The best guess for each row, shape (N, n), and the least error: a mean over pictures and over the n
+        numbers.
+
+    Raises:
+        ValueError: hidden, visible and weight have different numbers of rows.
+    """
+    weight = hidden.new_ones(len(hidden)) if weight is None else weight
+    if not len(hidden) == len(visible) == len(weight):
+        raise ValueError(
+            f"hidden has {len(hidden)} rows, visible {len(visible)} and weight {len(weight)}: give the same "
+            "number."
+        )
+    kinds, kind = visible.unique(dim=0, return_inverse=True)
+    total = weight.new_zeros(len(kinds)).index_add(0, kind, weight)
+    sums = hidden.new_zeros(len(kinds), hidden.shape[1]).index_add(0, kind, weight[:, None] * hidden)
+    best = (sums / total[:, None])[kind]
+    left = (weight * (hidden - best).square().mean(1)).sum() / weight.sum()
+    return best, left.item()
 
 
 class MeanPicture:

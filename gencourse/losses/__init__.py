@@ -6,10 +6,16 @@ from gencourse.losses.adversarial import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,
+    hybrid_loss_as_found,
     r1_penalty,
 )
 from gencourse.losses.latent import kl_to_standard_normal, mmd
-from gencourse.losses.masked import masked_patch_error, masked_patch_loss, normalise_patches
+from gencourse.losses.masked import (
+    masked_patch_error,
+    masked_patch_loss,
+    masking_losses_as_found,
+    normalise_patches,
+)
 from gencourse.losses.reconstruction import (
     bernoulli_entropy,
     bernoulli_nll,
@@ -27,10 +33,12 @@ __all__ = [
     "gaussian_nll",
     "generator_loss",
     "gradient_penalty",
+    "hybrid_loss_as_found",
     "kl_to_standard_normal",
     "l1_penalty",
     "masked_patch_error",
     "masked_patch_loss",
+    "masking_losses_as_found",
     "mmd",
     "normalise_patches",
     "r1_penalty",

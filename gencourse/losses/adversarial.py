@@ -21,6 +21,7 @@ from gencourse.errors import (
     need_same_shape,
     need_tensor,
 )
+from gencourse.losses.reconstruction import squared_error
 
 __all__ = [
     "ADVERSARIAL_KINDS",
@@ -28,6 +29,7 @@ __all__ = [
     "discriminator_loss",
     "generator_loss",
     "gradient_penalty",
+    "hybrid_loss_as_found",
     "r1_penalty",
 ]
 
@@ -43,6 +45,8 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, kind: str = "no
     - "wasserstein": E a_fake − E a_real, eq. (2.10) (Arjovsky et al., 2017)
     - "hinge": E max(0, 1 − a_real) + E max(0, 1 + a_fake), eq. (2.13) (Lim & Ye, 2017)
     - "relativistic": E softplus(a_fake − a_real), eq. (2.15) (Jolicoeur-Martineau, 2019)
+
+    Logits of 0 everywhere, from a judge that cannot tell or from one that is dead, give the values of eq. (2.7).
 
     Args:
         real_logits: logits of real samples, shape (B,) or (B, 1).
@@ -176,8 +180,9 @@ def adaptive_weight(
 ) -> Tensor:
     """A λ that makes both losses pull equally hard at one layer, eq. (3.15): ‖∇L_rec‖ / (‖∇L_adv‖ + δ).
 
-    Multiply the adversarial loss by it. The gradients are those with respect to the decoder's last layer
-    (Esser et al., 2021, eq. 7; δ and the bounds as in the authors' code).
+    Multiply the adversarial loss by it; a factor before that loss then changes next to nothing, eq. (3.16). The
+    gradients are those with respect to the decoder's last layer (Esser et al., 2021, eq. 7; δ and the bounds as
+    in the authors' code).
 
     Args:
         reconstruction_loss: scalar that depends on the layer.
@@ -213,6 +218,34 @@ def adaptive_weight(
         norms.append(slope.norm())
     # without create_graph the gradients are numbers, so λ is detached already
     return (norms[0] / (norms[1] + delta)).clamp(0.0, 1e4)
+
+
+def hybrid_loss_as_found(
+    x_hat: Tensor,
+    x: Tensor,
+    real_logits: Tensor,
+    fake_logits: Tensor,
+    weights: tuple[float, float] = (1.0, 1.0),
+) -> Tensor:
+    """The one total for all players that is found in the source documents, eq. (3.1). Not to train with.
+
+    λ₁ E‖x − x̂‖² + λ₂ (E log D(x) + E log(1 − D(x̂))). Its second term is the value V that the discriminator is
+    to make large, so whoever descends on the whole teaches the discriminator to be wrong, eq. (3.2).
+
+    Args:
+        x_hat: reconstructions, shape (B, ...).
+        x: pictures, the same shape.
+        real_logits: logits of the pictures, shape (B,) or (B, 1).
+        fake_logits: logits of the reconstructions, shape (B,) or (B, 1).
+        weights: λ₁ and λ₂.
+
+    Returns:
+        Scalar: means over the batch, the squared error summed over pixels.
+
+    Raises:
+        ValueError: a shape is wrong.
+    """
+    return weights[0] * squared_error(x_hat, x) - weights[1] * discriminator_loss(real_logits, fake_logits)
 
 
 def _squared_slope(name: str, critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

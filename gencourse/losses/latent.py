@@ -35,7 +35,7 @@ def kl_to_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
 
 
 def mmd(z: Tensor, prior_z: Tensor, std: float = 1.0) -> Tensor:
-    """Squared maximum mean discrepancy of two samples, the unbiased estimate of eq. (4.12).
+    """Squared maximum mean discrepancy of two samples: eq. (4.12), the unbiased estimate of eq. (4.11).
 
     The kernel is the inverse multiquadratic of eq. (4.13), k(a, b) = C/(C + ‖a − b‖²), averaged over seven
     scales, C = 2d·std²·s with s from 0.1 to 10 and d numbers in a code; k(a, a) = 1. Its tails are heavy, so a

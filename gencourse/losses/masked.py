@@ -9,8 +9,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from gencourse.errors import need_number, need_same_device, need_same_shape, need_tensor, on_cpu
+from gencourse.losses.reconstruction import squared_error
 
-__all__ = ["masked_patch_error", "masked_patch_loss", "normalise_patches"]
+__all__ = ["masked_patch_error", "masked_patch_loss", "masking_losses_as_found", "normalise_patches"]
 
 
 def masked_patch_loss(prediction: Tensor, target: Tensor, mask: Tensor, normalise: bool = False) -> Tensor:
@@ -83,6 +84,27 @@ def normalise_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
     mean = patches.mean(-1, keepdim=True)
     variance = patches.var(-1, keepdim=True, unbiased=True)
     return (patches - mean) / (variance + eps).sqrt()
+
+
+def masking_losses_as_found(x: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """The two losses of source document 004, eqs. (5.1) and (5.2): no network is in either. Not to train with.
+
+    The encoder's is E‖x − x ⊙ m‖², the decoder's E‖x ⊙ m − (x ⊙ m) ⊙ m‖². The first depends on the data and on
+    the mask alone, and the second is 0 since m ⊙ m = m; so no weight gets a gradient from them.
+
+    Args:
+        x: pictures, shape (B, ...).
+        kept: the mask m, 1 where a pixel is kept and 0 where it is hidden, the same shape.
+
+    Returns:
+        The encoder's and the decoder's loss, scalars: summed over pixels, averaged over the batch.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    need_same_shape("x", x, "kept", kept)
+    masked = x * kept
+    return squared_error(masked, x), squared_error(masked * kept, masked)
 
 
 def _patch_errors(prediction: Tensor, target: Tensor, mask: Tensor, normalise: bool) -> Tensor:

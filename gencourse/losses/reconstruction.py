@@ -47,6 +47,8 @@ def gaussian_nll(x_hat: Tensor, x: Tensor, log_sigma: Tensor | float) -> Tensor:
 
     ‖x − x̂‖² / (2σ²) + D log σ + (D/2) log 2π
 
+    It is least where σ² is the mean squared error of a pixel, eq. (1.3).
+
     Args:
         x_hat: mean of the Gaussian, shape (B, ...).
         x: picture, the same shape.

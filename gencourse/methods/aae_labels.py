@@ -126,11 +126,15 @@ class ConditionalAAE(_Told):
 
     def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, Tensor]:
         """One mini-batch of `AAE.step`, its reconstruction phase as in eq. (4.16), with labels y (B,)."""
-        a = update("autoencoder", squared_error(self.reconstruct(self.corrupt(x), y), x))
+        a = update("autoencoder", self.reconstruction_loss(x, y))
         z, prior_z = self.encode(x), self.draw(len(x))
         d = update("discriminator", discriminator_loss(self.score(prior_z), self.score(z.detach())))
         e = update("encoder", generator_loss(self.score(z)))
         return {"autoencoder": a, "discriminator": d, "encoder": e}
+
+    def reconstruction_loss(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Eq. (4.16), with labels y (B,): a scalar, summed over pixels, mean over the batch."""
+        return squared_error(self.reconstruct(self.corrupt(x), y), x)
 
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Pictures (B, C, H, W) with their labels (B,) to codes and back."""

@@ -23,7 +23,7 @@ def dirac_flow(
 ) -> tuple[Tensor, Tensor]:
     """Velocity of the two players, eq. (2.16), with a reconstruction term eq. (3.21).
 
-    θ' = −ψf'(θψ) − μθ, ψ' = θf'(θψ) − γψ
+    θ' = −ψf'(θψ) − μθ, ψ' = θf'(θψ) − γψ. Without γ and μ it leads round in circles, eq. (2.17).
 
     Args:
         theta: where the generator puts its point; any shape.

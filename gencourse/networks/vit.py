@@ -31,6 +31,7 @@ __all__ = [
     "ViTDecoder",
     "ViTEncoder",
     "attention",
+    "block_multiplications",
     "fill_and_restore",
     "patchify",
     "random_masking",
@@ -349,6 +350,19 @@ class TransformerBlock(nn.Module):
         need_input("x", x, f"(B, N, {self.norm1.normalized_shape[0]})", self)
         x = x + self.attn(self.norm1(x))
         return x + self.mlp(self.norm2(x))
+
+
+def block_multiplications(tokens: int, width: int) -> int:
+    """Multiplications of one `TransformerBlock` for one picture, eq. (5.10): 12nD² + 2n²D.
+
+    Queries, keys, values and the output map take 4nD², the small network for each token 8nD²; the table QKᵀ and
+    its product with V take n²D each. (Vaswani et al., 2017, table 1, has the two orders of growth.)
+
+    Args:
+        tokens: n, how many tokens the block sees.
+        width: D, numbers in a token.
+    """
+    return 12 * tokens * width**2 + 2 * tokens**2 * width
 
 
 class ViTEncoder(nn.Module):

@@ -10,10 +10,12 @@ import pytest
 import torch
 from scipy.optimize import linprog
 from scipy.spatial.distance import jensenshannon
+from scipy.stats import kstest
 from torch import Tensor, nn
 
+from gencourse.evaluation import conditional_mean
 from gencourse.losses import discriminator_loss, squared_error
-from gencourse.methods import AAE, GaussianPrior, MixturePrior
+from gencourse.methods import AAE, ConditionalAAE, GaussianPrior, LabelledAAE, MixturePrior
 from gencourse.networks import Plan
 
 # Four pictures, five codes, three outputs: everything about them fits into tables.
@@ -255,6 +257,30 @@ def test_turning_all_codes_changes_neither_reconstruction_nor_match() -> None:
 
 
 @pytest.mark.equation("4.14")
+def test_turned_draws_of_the_gaussian_prior_are_draws_of_it() -> None:
+    """What (4.14) needs of the prior: R z has the law of z. In every direction a coordinate is N(0, 1), and the
+    squared length follows chi-squared; a cube of the same covariance passes neither."""
+    draws = GaussianPrior(4).draw(20_000, generator=torch.Generator().manual_seed(0))
+    turn = torch.linalg.qr(table(0, 4, 4)).Q.float()
+    corners = torch.tensor(list(itertools.product((0.5, -0.5), repeat=4)))  # where a cube sticks out
+    cube = math.sqrt(12) * (torch.rand(20_000, 4, generator=torch.Generator().manual_seed(1)) - 0.5)
+    for z, right in ((draws, True), (draws @ turn.T, True), (cube, False)):
+        along = [kstest((z @ d).numpy(), "norm").pvalue for d in (*torch.eye(4), *turn, *corners[:8])]
+        length = kstest(z.square().sum(1).numpy(), "chi2", args=(4,)).pvalue
+        assert (min(along) > 1e-4) == right and (length > 1e-4) == right
+    # so the judge's loss on them is what it was, up to the noise of the draws
+    method = AAE(Plan("dense", (16, 8)), 4)
+    with torch.no_grad():
+        for weight in method.discriminator.parameters():
+            weight.mul_(3)
+        before, after = (torch.nn.functional.softplus(-method.score(z)) for z in (draws, draws @ turn.T))
+    spread = math.sqrt((before.var() + after.var()).item() / len(draws))
+    assert abs((before.mean() - after.mean()).item()) < 4 * spread < 0.1
+    wide = GaussianPrior(2, std=3.0).draw(20_000, generator=torch.Generator().manual_seed(2))
+    assert kstest((wide / 3).flatten().numpy(), "norm").pvalue > 1e-4
+
+
+@pytest.mark.equation("4.14")
 def test_a_mixture_does_not_look_the_same_from_every_side() -> None:
     z = MixturePrior(classes=2).draw(20_000, generator=torch.Generator().manual_seed(0))
     g = GaussianPrior(2).draw(20_000, generator=torch.Generator().manual_seed(0))
@@ -266,37 +292,111 @@ def test_a_mixture_does_not_look_the_same_from_every_side() -> None:
 # ---- labels ------------------------------------------------------------------------------------------
 
 
+class Codes(nn.Module):
+    """An encoder whose answer is given: code number i for picture number i."""
+
+    def __init__(self, codes: Tensor) -> None:
+        super().__init__()
+        self.codes = nn.Parameter(codes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.codes[: len(x)]
+
+
+def judged(kind: type, codes: Tensor, y: Tensor) -> float:
+    """Loss of the judge after 200 moves of its own, while the codes stand still. 2 log 2 is chance."""
+    classes = {"classes": 4} if kind is LabelledAAE else {}
+    method = kind(Plan("dense", (4,)), 2, (1, 1, 1), prior=MixturePrior(4), judge=(32, 32), **classes)
+    method.encoder = Codes(codes)
+    optimizer = torch.optim.Adam(method.discriminator.parameters(), 1e-2)
+    seen = []
+
+    def update(player: str, loss: Tensor) -> Tensor:
+        if player == "discriminator":
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            seen.append(loss.item())
+        return loss.detach()
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for _ in range(200):
+            method.step(torch.zeros(len(y), 1, 1, 1), update, y)
+    return sum(seen[-30:]) / 30
+
+
 @pytest.mark.equation("4.15")
 def test_with_labels_the_discriminator_compares_each_label_with_its_own_part() -> None:
-    """Two codes, two labels. q(z) = p(z) holds, but the labels are swapped: a discriminator without labels
-    is at chance, one with labels is certain."""
-    prior_given_y = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    code_given_y = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-    share = torch.tensor([0.5, 0.5])
-    p, q = share @ prior_given_y, share @ code_given_y
-    assert jensenshannon(p, q) == 0
-    joint_p, joint_q = share[:, None] * prior_given_y, share[:, None] * code_given_y
-    assert jensenshannon(joint_p.flatten(), joint_q.flatten()) ** 2 == pytest.approx(math.log(2))
+    """Codes that follow the prior as a whole, q(z) = p(z), but with each label in its neighbour's part: a judge
+    without labels is at chance, one with labels is certain. In the right parts both are at chance."""
+    y = torch.arange(200) % 4
+    prior = MixturePrior(4)
+    right, swapped = (prior.draw(200, (y + k) % 4, torch.Generator().manual_seed(7)) for k in (0, 1))
+    chance = 2 * math.log(2)
+    assert judged(AAE, swapped, y) > 0.8 * chance
+    assert judged(LabelledAAE, right, y) > 0.8 * chance
+    assert judged(LabelledAAE, swapped, y) < 0.05
+    # pictures without a label: the judge sees "unknown" and any part
+    assert judged(LabelledAAE, swapped, torch.full_like(y, -1)) > 0.8 * chance
+
+
+@pytest.mark.equation("4.15")
+def test_codes_and_draws_go_to_the_judge_beside_the_labels_of_their_pictures() -> None:
+    """Real: (z, y) with z from the part y. Fake, in both moves of the phase: (E(x), y), row by row."""
+    y = torch.tensor([3, 0, 2, 1, -1])
+    method = LabelledAAE(Plan("dense", (4,)), 2, (1, 2, 2), prior=MixturePrior(4), classes=4)
+    x = torch.rand(5, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    asked: list[Tensor] = []
+    method.discriminator.register_forward_pre_hook(lambda _, given: asked.append(given[0].detach()))
+    method.step(x, lambda player, loss: loss.detach(), y)
+    real, *fakes = asked
+    entry = torch.eye(5)[[3, 0, 2, 1, 4]]  # the last entry is "unknown"
+    assert len(fakes) == 2 and all(torch.equal(rows[:, 2:], entry) for rows in asked)
+    for rows in fakes:
+        torch.testing.assert_close(rows[:, :2], method.encode(x).detach())
+    part = torch.atan2(real[:4, 1], real[:4, 0]).div(math.pi / 2).round().long() % 4
+    assert part.tolist() == [3, 0, 2, 1]
 
 
 @pytest.mark.equation("4.16")
 def test_a_decoder_that_is_told_the_label_needs_no_label_in_the_code() -> None:
-    """x = label + style, exactly. With the label given, a code that holds the style alone reconstructs
+    """x = σ(label + style), exactly. With the label given, a code that holds the style alone reconstructs
     perfectly and shares nothing with the label; without it, the same code cannot."""
-    y = torch.arange(6).repeat_interleave(4).double()
-    style = torch.tensor([-0.3, -0.1, 0.1, 0.3], dtype=torch.float64).repeat(6)
-    x = (y + style)[:, None]
-    told = squared_error(y[:, None] + style[:, None], x)
-    untold = squared_error((y.mean() + style)[:, None], x)  # the best that a function of the style can do
-    assert told.item() == 0
-    assert untold.item() == pytest.approx(y.var(correction=0).item())
-    joint = (
-        torch.stack([(y == k).double() for k in range(6)])
-        @ torch.stack([(style == s).double() for s in style[:4]]).T
-    )
-    joint /= joint.sum()
+    y = torch.arange(6).repeat_interleave(4)
+    style = torch.tensor([-0.3, -0.1, 0.1, 0.3]).repeat(6)
+    x = torch.sigmoid(y / 3 + style)[:, None, None, None]
+    method = ConditionalAAE(Plan("dense", (4,)), 1, (1, 1, 1), classes=6)
+    method.encoder = Codes(style[:, None])
+    method.decoder = nn.Sequential(nn.Linear(7, 1), nn.Unflatten(1, (1, 1, 1)))
+    with torch.no_grad():
+        method.decoder[0].weight.copy_(torch.cat([torch.ones(1), torch.arange(6) / 3])[None])
+        method.decoder[0].bias.zero_()
+    told = method.reconstruction_loss(x, y)
+    assert told.item() == pytest.approx(0, abs=1e-12)
+    assert method.reconstruction_loss(x, y.flip(0)).item() > 0.01  # the label is heard
+    best, untold = conditional_mean(x.flatten(1), style[:, None])  # the best that the style alone can do
+    assert untold > 0.005 and (best - x.flatten(1)).square().mean().item() == pytest.approx(untold)
+    joint = torch.stack([torch.bincount(y[style == s], minlength=6) for s in style[:4]]) / len(y)
     information = torch.xlogy(joint, joint / (joint.sum(1, keepdim=True) * joint.sum(0))).sum()
-    assert information.item() == pytest.approx(0, abs=1e-12)
+    assert information.item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.equation("4.16")
+def test_where_the_decoder_is_told_codes_of_every_label_are_matched_to_the_whole_prior() -> None:
+    """q(z) → p(z), with no label at the judge: even a prior that has parts is drawn from as a whole."""
+    y = torch.zeros(400, dtype=torch.int64)
+    method = ConditionalAAE(Plan("dense", (4,)), 2, (1, 2, 2), prior=MixturePrior(4), classes=4)
+    asked: list[Tensor] = []
+    method.discriminator.register_forward_pre_hook(lambda _, given: asked.append(given[0].detach()))
+    x = torch.rand(400, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    method.step(x, lambda player, loss: loss.detach(), y)
+    assert [rows.shape for rows in asked] == [(400, 2)] * 3
+    part = torch.atan2(asked[0][:, 1], asked[0][:, 0]).div(math.pi / 2).round().long() % 4
+    assert torch.bincount(part, minlength=4).min() > 60
+    assert asked[0].norm(dim=1).mean().item() == pytest.approx(2, abs=0.1)
+    for rows in asked[1:]:
+        torch.testing.assert_close(rows, method.encode(x).detach())
 
 
 @pytest.mark.equation("4.17")

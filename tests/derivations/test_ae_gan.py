@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,9 +13,15 @@ from scipy.optimize import linprog
 from scipy.spatial.distance import jensenshannon
 from torch import Tensor, nn
 
-from gencourse.evaluation import two_sample_accuracy
-from gencourse.losses import discriminator_loss, generator_loss, squared_error
-from gencourse.methods import dirac_eigenvalues, dirac_flow, dirac_path
+from gencourse.evaluation import conditional_mean, two_sample_accuracy
+from gencourse.losses import (
+    discriminator_loss,
+    generator_loss,
+    hybrid_loss_as_found,
+    squared_error,
+)
+from gencourse.methods import AEGAN, VAEGAN, SamplingAEGAN, dirac_eigenvalues, dirac_flow, dirac_path
+from gencourse.networks import Plan
 
 
 def normal(seed: int, *shape: int) -> Tensor:
@@ -24,17 +31,27 @@ def normal(seed: int, *shape: int) -> Tensor:
 # ---- the recipe as found -----------------------------------------------------------------------------
 
 
-def as_found(x: Tensor, x_hat: Tensor, real: Tensor, fake: Tensor, weights: tuple[float, float]) -> Tensor:
-    """One total for everybody: λ₁ E‖x − x̂‖² + λ₂ (E log D(x) + E log(1 − D(x̂)))."""
+@pytest.mark.equation("3.1")
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (0.3, 2.0)])
+def test_the_total_as_found_adds_the_value_that_the_judge_should_make_large(
+    weights: tuple[float, float],
+) -> None:
+    x, x_hat, real, fake = normal(2, 9, 2, 4), normal(3, 9, 2, 4), normal(0, 9), normal(1, 9)
+    pixels = (
+        sum((a - b) ** 2 for a, b in zip(x.flatten().tolist(), x_hat.flatten().tolist(), strict=True)) / 9
+    )
     value = torch.sigmoid(real).log().mean() + (1 - torch.sigmoid(fake)).log().mean()
-    return weights[0] * squared_error(x_hat, x) + weights[1] * value
+    found = hybrid_loss_as_found(x_hat, x, real, fake, weights)
+    assert found.item() == pytest.approx(weights[0] * pixels + weights[1] * value.item())
 
 
 @pytest.mark.equation("3.1", "3.2")
 def test_descent_on_the_single_total_teaches_the_discriminator_to_be_wrong() -> None:
     real, fake = normal(0, 9).requires_grad_(), normal(1, 9).requires_grad_()
     x, x_hat = normal(2, 9, 4), normal(3, 9, 4)
-    to_real, to_fake = torch.autograd.grad(as_found(x, x_hat, real, fake, (1.0, 0.7)), (real, fake))
+    to_real, to_fake = torch.autograd.grad(
+        hybrid_loss_as_found(x_hat, x, real, fake, (1.0, 0.7)), (real, fake)
+    )
     torch.testing.assert_close(to_real, 0.7 * torch.sigmoid(-real).detach() / 9)  # > 0: descent lowers D(x)
     torch.testing.assert_close(to_fake, -0.7 * torch.sigmoid(fake).detach() / 9)  # < 0: and raises D(x̂)
     right = torch.autograd.grad(discriminator_loss(real, fake), (real, fake))
@@ -53,7 +70,7 @@ def test_a_descent_step_on_it_moves_d_of_x_down_and_one_on_the_discriminators_ow
         before = torch.sigmoid(judge(x)).mean().item(), torch.sigmoid(judge(x_hat)).mean().item()
         real, fake = judge(x), judge(x_hat)
         loss = (
-            as_found(x, x_hat, real, fake, (1.0, 1.0))
+            hybrid_loss_as_found(x_hat, x, real, fake)
             if name == "as found"
             else discriminator_loss(real, fake)
         )
@@ -65,23 +82,49 @@ def test_a_descent_step_on_it_moves_d_of_x_down_and_one_on_the_discriminators_ow
     assert moved["repaired"][0] > 1e-4 and moved["repaired"][1] < -1e-4
 
 
+def logit(x: Tensor) -> Tensor:
+    return torch.log(x / (1 - x))
+
+
+class Logit(nn.Module):
+    def forward(self, z: Tensor) -> Tensor:
+        return logit(z)
+
+
+def identity(size: int) -> AEGAN:
+    """Chapter 3's hybrid after training beyond hope: Dec(E(x)) = x, for pictures of size × size pixels."""
+    method = AEGAN(Plan("dense", (8,)), size * size, (1, size, size), sigma=0.5)
+    method.encoder = nn.Flatten()
+    method.decoder = nn.Sequential(Logit(), nn.Unflatten(1, (1, size, size)), nn.Conv2d(1, 1, 1, bias=False))
+    nn.init.ones_(method.decoder[2].weight)  # something that could learn, and finds nothing to do
+    for weight in method.discriminator.head.parameters():
+        nn.init.zeros_(weight)  # the best judge of two equal laws answers one half everywhere
+    return method.double()
+
+
 @pytest.mark.equation("3.4")
 def test_the_identity_reconstructs_perfectly_deceives_every_judge_and_cannot_sample() -> None:
-    x = torch.randint(0, 2, (2000, 6), generator=torch.Generator().manual_seed(0)).double()
-    noise = normal(1, 2000, 6)
-
-    def f(t: Tensor) -> Tensor:
-        return t
-
-    assert squared_error(f(x), x) == 0
-    # its reconstructions have the law of the data, so the divergence is zero and the best judge says ½
-    counts = [torch.bincount((v @ 2.0 ** torch.arange(6).double()).long(), minlength=64) for v in (x, f(x))]
-    assert jensenshannon(*counts) == 0
-    logits = torch.zeros(2000)
-    assert generator_loss(logits).item() == pytest.approx(math.log(2))
-    assert torch.equal(f(noise), noise)
-    assert two_sample_accuracy(f(noise), x) > 0.95
-    assert two_sample_accuracy(f(x[:1000]), x[1000:]) < 0.6
+    method = identity(4)
+    x = 0.1 + 0.8 * torch.randint(0, 2, (2000, 1, 4, 4), generator=torch.Generator().manual_seed(0)).double()
+    noise = torch.rand(2000, 1, 4, 4, generator=torch.Generator().manual_seed(1)).double()
+    torch.testing.assert_close(method.reconstruct(x), x)
+    assert squared_error(method.reconstruct(x), x).item() == pytest.approx(0, abs=1e-24)
+    # neither player can do better: no weight has a slope, and both losses are those of the equilibrium
+    losses: dict[str, Tensor] = {}
+    record = method.step(x, lambda player, loss: losses.update({player: loss}) or loss.detach())
+    assert record["reconstruction"] == pytest.approx(16 * math.log(0.5) + 8 * math.log(2 * math.pi))
+    assert record["discriminator"] == pytest.approx(2 * math.log(2))
+    assert record["adversarial"].item() == pytest.approx(math.log(2))
+    for player, own in method.players().items():
+        for slope in torch.autograd.grad(losses[player], list(own), allow_unused=True, retain_graph=True):
+            assert slope is None or slope.abs().max() < 1e-9
+    # reconstructions have the law of the data, and noise stays noise
+    flat = method.reconstruct(x).flatten(1), noise.flatten(1)
+    assert two_sample_accuracy(flat[0][:1000], x.flatten(1)[1000:]) < 0.56
+    torch.testing.assert_close(method.reconstruct(noise), noise)
+    assert two_sample_accuracy(method.reconstruct(noise).flatten(1), x.flatten(1)) > 0.95
+    with pytest.raises(NotImplementedError, match="sees reconstructions only"):
+        method.sample(1)
 
 
 def total_variation(p: Tensor, q: Tensor) -> float:
@@ -93,22 +136,102 @@ def law(seed: int, *shape: int) -> Tensor:
     return (1.5 * normal(seed, *shape)).softmax(-1)
 
 
+def distances(data: Tensor, encoder: Tensor, prior: Tensor, decoder: Tensor) -> tuple[float, float, float]:
+    """The three terms of the bound: of samples, of reconstructions, of codes."""
+    codes = data @ encoder
+    return (
+        total_variation(prior @ decoder, data),
+        total_variation(codes @ decoder, data),
+        total_variation(codes, prior),
+    )
+
+
+@pytest.mark.equation("3.5")
+def test_the_distance_is_the_largest_difference_in_the_probability_of_an_event() -> None:
+    p, q = law(0, 6), law(1, 6)
+    events = torch.tensor(list(product((0.0, 1.0), repeat=6))).double()
+    assert total_variation(p, q) == pytest.approx((events @ (p - q)).abs().max().item())
+    assert total_variation(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])) == 1
+
+
 @pytest.mark.equation("3.5")
 def test_samples_are_as_good_as_reconstructions_and_the_match_of_codes_allow() -> None:
-    """Random tables: p(x), q(z|x), p(z), and a decoder p(x|z). Codes that match the prior make it tight."""
+    """Random tables: p(x), q(z|x), p(z), and a decoder p(x|z)."""
     for seed in range(0, 200, 4):
-        data, encoder, prior, decoder = (
-            law(seed, 6),
-            law(seed + 1, 6, 4),
-            law(seed + 2, 4),
-            law(seed + 3, 4, 6),
-        )
-        codes = data @ encoder
-        reconstructions, samples = codes @ decoder, prior @ decoder
-        bound = total_variation(reconstructions, data) + total_variation(codes, prior)
-        assert total_variation(samples, data) <= bound + 1e-12
-        matched = codes @ decoder  # the prior replaced by the law of the codes
-        assert total_variation(matched, data) == pytest.approx(total_variation(reconstructions, data))
+        tables = law(seed, 6), law(seed + 1, 6, 4), law(seed + 2, 4), law(seed + 3, 4, 6)
+        samples, reconstructions, codes = distances(*tables)
+        assert samples <= reconstructions + codes + 1e-12
+        matched = tables[0] @ tables[1]  # codes that follow the prior: the first term alone
+        assert distances(tables[0], tables[1], matched, tables[3])[0] == pytest.approx(reconstructions)
+
+
+@pytest.mark.equation("3.5")
+def test_neither_term_of_the_bound_can_be_made_smaller() -> None:
+    """Four pictures, each its own code. The decoder spoils the first, the prior takes the fourth for the second:
+    alone or together, what is lost adds up in full."""
+    data, exact = torch.tensor([0.5, 0.3, 0.2, 0.0]).double(), torch.eye(4).double()
+    spoilt, elsewhere = exact.clone(), torch.tensor([0.5, 0.0, 0.2, 0.3]).double()
+    spoilt[0] = torch.tensor([0.6, 0.0, 0.0, 0.4])
+    assert distances(data, exact, data, spoilt) == pytest.approx((0.2, 0.2, 0))
+    assert distances(data, exact, elsewhere, exact) == pytest.approx((0.3, 0, 0.3))
+    assert distances(data, exact, elsewhere, spoilt) == pytest.approx((0.5, 0.2, 0.3))
+
+
+# ---- judging both, in the judge's features ------------------------------------------------------------
+
+
+def stepped(method: AEGAN, x: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The losses of one step that moves nobody, and its record; always the same draws."""
+    losses: dict[str, Tensor] = {}
+    torch.manual_seed(2)
+    record = method.step(x, lambda player, loss: losses.update({player: loss}) or loss.detach())
+    torch.manual_seed(2)
+    return losses, record
+
+
+@pytest.mark.equation("3.11")
+def test_the_makers_loss_counts_reconstructions_and_samples_half_each() -> None:
+    method = SamplingAEGAN(Plan("conv", width=2), code_size=3, weight=3.0)
+    with torch.no_grad():  # a judge to whom the two kinds of made pictures look different
+        for weight in method.discriminator.parameters():
+            weight.mul_(3)
+    x = torch.rand(6, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    losses, record = stepped(method, x)
+    x_hat, made = method.reconstruct(x), method.decode(method.draw(len(x)))
+    on_x_hat, on_made = (-torch.sigmoid(method.score(v)).log().mean() for v in (x_hat, made))
+    assert (on_x_hat - on_made).abs() > 1e-3
+    half = (on_x_hat + on_made) / 2
+    assert record["adversarial"].item() == pytest.approx(half.item(), rel=1e-5)
+    expected = method.reconstruction_loss(x_hat, x) + 3 * half
+    torch.testing.assert_close(losses["autoencoder"], expected)
+    # the slopes, too: the decoder learns from both kinds, each by half
+    decoder = list(method.decoder.parameters())
+    found = torch.autograd.grad(losses["autoencoder"], decoder, retain_graph=True)
+    wanted = torch.autograd.grad(expected, decoder)
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.equation("3.12")
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5])
+def test_the_similarity_is_weighted_by_the_spread_of_a_feature(sigma: float) -> None:
+    method = VAEGAN(Plan("conv", width=2), code_size=3, sigma=sigma)
+    x = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    one, other = (torch.rand(x.shape, generator=torch.Generator().manual_seed(s)) for s in (1, 2))
+    phi = method.discriminator.body
+
+    def apart(x_hat: Tensor) -> Tensor:
+        return (phi(x_hat) - phi(x)).square().sum(1).mean()
+
+    # a difference of two losses leaves out the constant
+    found = method.reconstruction_loss(one, x) - method.reconstruction_loss(other, x)
+    torch.testing.assert_close(found, (apart(one) - apart(other)) / (2 * sigma**2), rtol=1e-3, atol=1e-3)
+    given = one.clone().requires_grad_()
+    slopes = [
+        torch.autograd.grad(loss, given)[0]
+        for loss in (method.reconstruction_loss(given, x), apart(given) / (2 * sigma**2))
+    ]
+    torch.testing.assert_close(*slopes)
 
 
 # ---- the scale of λ ----------------------------------------------------------------------------------
@@ -162,6 +285,14 @@ def test_the_best_perceptual_distance_falls_with_the_distortion_allowed_and_is_c
     assert np.isfinite(curve).all() and curve[0] > 0.05 and curve[-1] < 1e-9
     assert (np.diff(curve) < 1e-9).all()
     assert (np.diff(curve, 2) > -1e-9).all()
+    # both ends by brute force over all maps from y to x: the least error, and the distance of the law that it has
+    laws, errors = [], []
+    for answer in product(range(n), repeat=3):
+        laws.append(np.bincount(answer, weights=p_y, minlength=n))
+        errors.append(sum(joint[i, y] * (x[i] - x[answer[y]]) ** 2 for i in range(n) for y in range(3)))
+    best = int(np.argmin(errors))
+    assert least == pytest.approx(errors[best])
+    assert curve[0] == pytest.approx(np.abs(laws[best] - p_x).sum() / 2, abs=1e-6)
 
 
 @pytest.mark.equation("3.18")
@@ -171,10 +302,11 @@ def test_a_draw_from_the_posterior_errs_exactly_twice_as_much_as_its_mean() -> N
         joint, x = law(seed, 30).view(6, 5), normal(seed + 100, 6)
         p_y = joint.sum(0)
         posterior = joint / p_y
-        mean = x @ posterior
-        least = (joint * (x[:, None] - mean) ** 2).sum()
+        pairs_of_xy = torch.cartesian_prod(torch.arange(6), torch.arange(5))
+        _, least = conditional_mean(x[pairs_of_xy[:, :1]], pairs_of_xy[:, 1:], joint.flatten())
+        assert least == pytest.approx((joint * (x[:, None] - x @ posterior) ** 2).sum().item())
         pairs = torch.einsum("y,ay,by->ab", p_y, posterior, posterior)
-        torch.testing.assert_close((pairs * (x[:, None] - x) ** 2).sum(), 2 * least)
+        assert (pairs * (x[:, None] - x) ** 2).sum().item() == pytest.approx(2 * least)
         torch.testing.assert_close(posterior @ p_y, joint.sum(1))  # and it has the law of x
 
 

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from gencourse.evaluation import conditional_mean
 from gencourse.exercises import exercise
 from gencourse.losses import squared_error
 from gencourse.methods import Autoencoder
@@ -20,10 +21,12 @@ def test_the_error_splits_at_the_conditional_mean() -> None:
     generator = torch.Generator().manual_seed(0)
     z = torch.randint(5, (1000,), generator=generator)
     x = torch.randn(1000, 3, generator=generator, dtype=torch.float64) + z[:, None]
-    mean = torch.stack([x[z == code].mean(0) for code in range(5)])
+    mean, left = conditional_mean(x, z[:, None])
+    torch.testing.assert_close(mean, torch.stack([x[z == code].mean(0) for code in range(5)])[z])
+    assert 3 * left == pytest.approx(squared_error(mean, x).item())
     for seed in range(10):
         g = torch.randn(5, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-        split = squared_error(mean[z], x) + squared_error(mean[z], g[z])
+        split = squared_error(mean, x) + squared_error(mean, g[z])
         assert squared_error(g[z], x) == pytest.approx(split.item(), rel=1e-10)
 
 

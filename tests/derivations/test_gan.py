@@ -214,6 +214,41 @@ def test_two_thousand_steps_of_two_tenths() -> None:
     assert with_r1[-1] < 1e-6
 
 
+@pytest.mark.equation("2.18")
+@pytest.mark.parametrize("loss", ["logistic", "wasserstein"])
+def test_a_simultaneous_step_stretches_the_square_by_one_plus_h_squared_slope_squared(loss: str) -> None:
+    """Not only near the solution: θ² + ψ² grows by 1 + h²f'(θψ)², with f' by autograd."""
+    generator = torch.Generator().manual_seed(0)
+    theta, psi = 3 * torch.randn(2, 200, generator=generator, dtype=torch.float64)
+    t = (theta * psi).requires_grad_()
+    f = -torch.nn.functional.softplus(-t) if loss == "logistic" else t
+    (slope,) = torch.autograd.grad(f.sum(), t)
+    assert loss == "wasserstein" or (slope.min() < 0.01 and slope.max() > 0.99)
+    for h in (0.05, 0.2, 1.5):
+        new = torch.stack(dirac_step(theta, psi, h, loss=loss))
+        growth = new.square().sum(0) / (theta**2 + psi**2)
+        torch.testing.assert_close(growth, 1 + h**2 * slope**2)
+
+
+@pytest.mark.equation("2.19")
+@pytest.mark.parametrize(("loss", "a"), [("logistic", 0.5), ("wasserstein", 1.0)])
+@pytest.mark.parametrize("h", [0.1, 0.4, 1.2])
+def test_simultaneous_steps_settle_if_and_only_if_the_penalty_exceeds_h_a_squared(
+    loss: str, a: float, h: float
+) -> None:
+    """While the motion turns (γ < 2a): |λ|² = 1 − hγ + h²a² of a step, below 1 exactly for γ > ha²."""
+    bound = h * a**2
+    for gamma in (0.0, 0.5 * bound, 0.99 * bound, 1.01 * bound, 1.5 * bound):
+        assert gamma < 2 * a
+        size = torch.linalg.eigvals(jacobian("simultaneous", loss, h, gamma)).abs() ** 2
+        torch.testing.assert_close(size, torch.full_like(size, 1 - h * gamma + h**2 * a**2))
+        assert bool((size < 1).all()) == (gamma > bound)
+    # and the run does what the matrix says
+    for share, settles in ((0.9, False), (1.1, True)):
+        radius = dirac_path(1e-3, 0.0, h, 2000, gamma=share * bound, loss=loss).norm(dim=1)
+        assert (radius[-1] < radius[0]) == settles
+
+
 @pytest.mark.equation("2.19")
 @pytest.mark.parametrize("a", [0.5, 1.0])
 @pytest.mark.parametrize("gamma", [0.0, 0.3, 1.0, 2.0, 3.5])

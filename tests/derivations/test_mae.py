@@ -11,12 +11,19 @@ from scipy.stats import chisquare
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from gencourse.losses import masked_patch_loss, normalise_patches, squared_error
+from gencourse.evaluation import conditional_mean
+from gencourse.losses import (
+    masked_patch_loss,
+    masking_losses_as_found,
+    normalise_patches,
+    squared_error,
+)
 from gencourse.methods import MAE, Autoencoder, MaskedConvAutoencoder
 from gencourse.networks import (
     TransformerBlock,
     ViTDecoder,
     ViTEncoder,
+    block_multiplications,
     patchify,
     random_masking,
     sincos_positions,
@@ -37,28 +44,36 @@ def test_the_sources_first_loss_has_no_gradient_at_all() -> None:
     """L_E = ‖x − x⊙m‖² with m as the code of source document 004 reads: no weight is in it."""
     torch.manual_seed(0)
     encoder = nn.Linear(16, 4)
-    x, m = torch.rand(8, 16), (torch.rand(8, 16) > 0.5).float()
+    x, m = torch.rand(8, 16), (torch.rand(8, 16) > 0.3).float()
     encoder(x * m)  # the encoder runs, and its result is used nowhere
-    loss = (x - x * m).square().sum()
+    loss, _ = masking_losses_as_found(x, m)
+    by_hand = sum(x[i, j].item() ** 2 for i in range(8) for j in range(16) if m[i, j] == 0) / 8
+    assert loss.item() == pytest.approx(by_hand)
     assert not loss.requires_grad and loss > 0
     with pytest.raises(RuntimeError, match="does not require grad"):
         loss.backward()
     assert all(p.grad is None for p in encoder.parameters())
-    # the same number whatever the weights are
-    for weight in encoder.parameters():
-        weight.data.normal_()
-    assert (x - x * m).square().sum() == loss
+    # even with gradients asked for, none reaches a weight: only the data are in it
+    given = x.clone().requires_grad_()
+    found = torch.autograd.grad(
+        masking_losses_as_found(given, m)[0], [given, *encoder.parameters()], allow_unused=True
+    )
+    torch.testing.assert_close(found[0], 2 * x * (1 - m) / 8)
+    assert found[1:] == (None, None)
 
 
 @pytest.mark.equation("5.2")
 def test_the_sources_second_loss_is_zero_whatever_the_picture() -> None:
-    """m² = m, so masking twice is masking once."""
-    x, m = random(8, 16), (random(8, 16, seed=1) > 0).double()
-    once = (x * m).requires_grad_()
-    loss = (once - once * m).square().sum()
+    """m² = m, so masking twice is masking once. With a mask of halves, which is none, it would not be."""
+    x, m = random(8, 16).requires_grad_(), (random(8, 16, seed=1) > 0).double()
+    _, loss = masking_losses_as_found(x, m)
     assert loss == 0
-    (gradient,) = torch.autograd.grad(loss, once)
+    (gradient,) = torch.autograd.grad(loss, x)
     assert (gradient == 0).all()
+    half = masking_losses_as_found(x, torch.full_like(m, 0.5))[1]
+    assert half.item() == pytest.approx(x.square().sum().item() / 16 / 8)
+    with pytest.raises(ValueError, match=r"x has shape \(8, 16\) and kept has shape \(16,\)"):
+        masking_losses_as_found(x, m[0])
 
 
 @pytest.mark.equation("5.3")
@@ -189,9 +204,13 @@ def test_attention_ignores_the_order_of_the_tokens() -> None:
 @pytest.mark.parametrize("tokens", [4, 16, 49])
 def test_the_work_of_a_block(tokens: int) -> None:
     """12ND² for the linear layers, 2N²D for attention; counted by torch."""
-    width = 32
-    counted = flops(TransformerBlock(width, 4), torch.zeros(1, tokens, width))
-    assert counted == 12 * tokens * width**2 + 2 * tokens**2 * width
+    for width in (8, 32):
+        counted = flops(TransformerBlock(width, 4), torch.zeros(1, tokens, width))
+        assert block_multiplications(tokens, width) == counted
+        linear = sum(
+            w.numel() for name, w in TransformerBlock(width, 4).named_parameters() if w.dim() == 2
+        )  # each weight meets each token once
+        assert block_multiplications(tokens, width) - tokens * linear == 2 * tokens**2 * width
 
 
 @pytest.mark.equation("5.10")
@@ -206,7 +225,7 @@ def test_mask_tokens_in_the_encoder_cost_four_times_as_much_and_more() -> None:
         n = count if everything else count // 4
         works[everything] = flops(encoder, visible, restore)
         embed = 16 * 16 * width
-        assert works[everything] == embed + depth * (12 * n * width**2 + 2 * n**2 * width)
+        assert works[everything] == embed + depth * block_multiplications(n, width)
     assert 4 < works[True] / works[False] < 16
     # with a small decoder on top, which sees every token in both cases, the gain is smaller
     decoder = ViTDecoder((1, 32, 32), 4, width, 32, 1, 4)
@@ -268,25 +287,48 @@ def test_the_best_prediction_is_the_conditional_mean() -> None:
             return value
 
         optimizer.step(closure)
+        best, left = conditional_mean(pictures[:, hidden], pictures[:, ~hidden], weight)
+        torch.testing.assert_close(table.detach()[seen], best, rtol=0, atol=1e-5)
+        assert loss().item() == pytest.approx(left, abs=1e-8), "what is left is the conditional variance"
+        # by the textbook, from the table of the law: E Var(u | visible) = E u² − E (E[u | visible])²
         variance = 0.0
         for value in range(4):
-            share = weight * (seen == value)
-            mean = (share[:, None] * pictures[:, hidden]).sum(0) / share.sum()
-            torch.testing.assert_close(table[value].detach(), mean, rtol=0, atol=1e-5)
-            variance += (share * (pictures[:, hidden] - mean).square().mean(1)).sum().item()
-        assert loss().item() == pytest.approx(variance, abs=1e-8), "what is left is the conditional variance"
+            share = weight[seen == value] / weight[seen == value].sum()
+            u = pictures[seen == value][:, hidden]
+            variance += weight[seen == value].sum() * (share @ u.square() - (share @ u).square()).mean()
+        assert left == pytest.approx(variance.item(), abs=1e-12)
         assert ((table > 0.01) & (table < 0.99)).any(), "a mean of pictures is no picture: it is grey"
+
+
+@pytest.mark.equation("5.14")
+def test_no_other_answer_does_better_and_a_sample_finds_nearly_the_same() -> None:
+    """Visible: one of three signs. Hidden: two Gaussians whose means and spreads the sign decides."""
+    generator = torch.Generator().manual_seed(0)
+    sign = torch.randint(3, (60_000,), generator=generator)
+    mean = torch.tensor([[0.0, 1.0], [2.0, -1.0], [0.5, 0.5]], dtype=torch.float64)
+    spread = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
+    noise = torch.randn(60_000, 2, generator=generator, dtype=torch.float64)
+    hidden = mean[sign] + spread[sign, None] * noise
+    best, left = conditional_mean(hidden, sign[:, None])
+    assert left == pytest.approx(spread.square().mean().item(), rel=0.02)
+    assert (best - mean[sign]).abs().max() < 0.05
+    for seed in range(5):
+        other = best + 0.1 * random(3, 2, seed=seed)[sign]
+        assert (hidden - other).square().mean().item() > left
+    assert conditional_mean(hidden, 0 * sign[:, None])[1] > left  # seeing nothing leaves more
+    with pytest.raises(ValueError, match="hidden has 60000 rows, visible 3 and weight 60000"):
+        conditional_mean(hidden, sign[:3, None])
 
 
 @pytest.mark.equation("5.14")
 def test_a_mean_is_no_sample() -> None:
     """Hidden patches that are black together or white together: their mean is a picture that never occurs."""
     law = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
-    mean = law.mean(0)
+    (mean, _), left = conditional_mean(law, torch.zeros(2, 1))  # nothing visible tells them apart
     assert not any(torch.equal(mean, picture) for picture in law)
     draws = law[torch.randint(2, (1000,), generator=torch.Generator().manual_seed(0))]
     spread = (draws - mean).square().mean()
-    assert spread.item() == pytest.approx(0.25) and (mean - law.mean(0)).square().mean() == 0
+    assert spread.item() == pytest.approx(0.25) and left == 0.25
     # a draw from the law is twice as far from the truth, in squares, as the mean is
     truth = law[torch.randint(2, (1000,), generator=torch.Generator().manual_seed(1))]
     assert (draws - truth).square().mean().item() == pytest.approx(0.5, abs=0.05)

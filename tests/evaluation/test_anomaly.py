@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gencourse.evaluation import auroc, threshold_at
+from gencourse.data import ImageDataset
+from gencourse.evaluation import auroc, errors_of, threshold_at
 
 
 def test_auroc_is_the_chance_that_an_anomaly_scores_higher() -> None:
@@ -32,6 +33,36 @@ def test_the_threshold_gives_the_false_alarms_asked_for(rate: float, seed: int) 
     generator = torch.Generator().manual_seed(seed)
     validation, fresh = torch.rand(4000, generator=generator), torch.rand(4000, generator=generator)
     assert (fresh > threshold_at(validation, rate)).float().mean() == pytest.approx(rate, abs=0.05)
+
+
+@pytest.mark.equation("1.17")
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.3])
+@pytest.mark.parametrize("law", ["uniform", "skewed", "two heaps"])
+def test_the_share_of_alarms_is_right_on_any_scale_and_for_any_law(law: str, rate: float) -> None:
+    """Errors summed over pixels are in the tens, skewed, and nothing like a normal distribution."""
+    generator = torch.Generator().manual_seed(0)
+    u = torch.rand(2, 5000, generator=generator)
+    scores = {
+        "uniform": 40 + 20 * u,
+        "skewed": -30 * u.log() ** 3,
+        "two heaps": torch.where(u < 0.15, 400 + u, 5 + u),
+    }[law]
+    threshold = threshold_at(scores[0], rate)
+    assert (
+        (scores[0] > threshold).float().mean() - rate
+    ).abs() <= 1 / 5000  # counted, on those it was set by
+    assert (scores[1] > threshold).float().mean().item() == pytest.approx(rate, abs=0.015)
+
+
+@pytest.mark.equation("1.17")
+def test_the_score_is_the_squared_error_summed_over_a_pictures_pixels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (7, 2, 3, 3), generator=generator).to(torch.uint8)
+    data = ImageDataset(images, torch.zeros(7, dtype=torch.int64))
+    found = errors_of(lambda x: x / 2 + 0.1, data)
+    for row, picture in enumerate(images.double() / 255):
+        by_hand = sum((p - (p / 2 + 0.1)) ** 2 for p in picture.flatten().tolist())
+        assert found[row].item() == pytest.approx(by_hand, rel=1e-5)
 
 
 @pytest.mark.parametrize("rate", [0, 1, -0.1, 2])

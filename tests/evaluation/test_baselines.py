@@ -97,6 +97,14 @@ def test_uniform_noise_leaves_nothing_to_compress() -> None:
     values = torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).flip(0)
     assert values[k:].sum() / d == pytest.approx((1 - k / d) / 12, rel=0.03)
     assert values.sum() / d == pytest.approx(1 / 12, rel=0.01)
+    # and with the package's own: components of one half of the pictures, errors on the other
+    images = torch.randint(0, 256, (n, 1, 6, 6), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+    fitted, fresh = (
+        ImageDataset(part, torch.zeros(n // 2, dtype=torch.int64)) for part in images.split(n // 2)
+    )
+    for k in (1, 9, 27):
+        floor = reconstruction_error(PCA(fitted, k).reconstruct, fresh) / d
+        assert floor == pytest.approx((1 - k / d) / 12, rel=0.03)
 
 
 def test_exercise_and_package_agree_on_the_components(pictures: ImageDataset) -> None:

@@ -14,6 +14,7 @@ def normal(seed: int, *shape: int) -> Tensor:
 # ---- report ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.equation("4.2")
 def test_nothing_gives_away_codes_that_follow_the_prior() -> None:
     found = code_report(normal(0, 1500, 3), normal(1, 1500, 3))
     assert 0.45 < found.two_sample_accuracy < 0.55
@@ -22,6 +23,7 @@ def test_nothing_gives_away_codes_that_follow_the_prior() -> None:
     assert found.strays < 0.05 and found.holes < 0.05
 
 
+@pytest.mark.equation("4.2")
 def test_each_number_notices_its_fault() -> None:
     prior = normal(1, 800, 2)
     assert code_report(normal(0, 800, 2) + torch.tensor([0.0, 1.0]), prior).mean_gap == pytest.approx(
@@ -35,6 +37,7 @@ def test_each_number_notices_its_fault() -> None:
     assert code_report(5 + z, prior).strays > 0.9
 
 
+@pytest.mark.equation("4.2")
 def test_equal_laws_of_every_coordinate_are_not_enough() -> None:
     """Two codes of one sign: means, variances and each coordinate's law are right, a quarter of the plane is not."""
     z = normal(0, 1500, 2)

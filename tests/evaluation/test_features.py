@@ -68,6 +68,38 @@ def test_the_judge_sees_more_than_means_and_covariances() -> None:
     assert two_sample_accuracy(gauss, ring) > 0.8
 
 
+@pytest.mark.equation("1.18")
+def test_the_judge_is_as_right_as_the_best_rule_between_two_gaussians() -> None:
+    """N(0, 1) and N(1.5, 1): the best rule is right with Φ(0.75) = 0.773. The area under its curve, another number,
+    is Φ(1.5/√2) = 0.856."""
+    draw = torch.randn(2, 4000, 1, generator=torch.Generator().manual_seed(0))
+    assert two_sample_accuracy(draw[0], draw[1] + 1.5) == pytest.approx(0.773, abs=0.03)
+
+
+@pytest.mark.equation("1.18")
+@pytest.mark.parametrize("swap", [False, True])
+def test_both_kinds_of_mistake_count_by_half(swap: bool) -> None:
+    """N(0, 1) and N(0, 3²): the best rule says "first" where |x| < c. It is right about 0.884 of the first sample,
+    0.600 of the second: on average 0.742, whichever sample comes first and however many rows each has."""
+    draw = torch.randn(2, 6000, 1, generator=torch.Generator().manual_seed(1))
+    narrow, wide = draw[0], 3 * draw[1]
+    pair = (wide, narrow) if swap else (narrow, wide)
+    assert two_sample_accuracy(*pair) == pytest.approx(0.742, abs=0.025)
+    uneven = (wide[:1500], narrow) if swap else (narrow[:1500], wide)
+    assert two_sample_accuracy(*uneven) == pytest.approx(0.742, abs=0.05)
+
+
+@pytest.mark.equation("1.18")
+def test_the_judge_is_scored_on_rows_that_it_has_not_seen() -> None:
+    """Few rows of many numbers without any difference: easy to learn by heart, and worth nothing."""
+    found = []
+    for seed in range(8):
+        a, b = torch.randn(2, 40, 60, generator=torch.Generator().manual_seed(seed))
+        found.append(two_sample_accuracy(a, b, seed))
+    assert sum(found) / 8 == pytest.approx(0.5, abs=0.1)
+    assert all((40 * accuracy) % 1 == pytest.approx(0, abs=1e-6) for accuracy in found)  # of 40 held-out rows
+
+
 def test_the_judge_refuses_too_little() -> None:
     with pytest.raises(ValueError, match="at least 20 rows"):
         two_sample_accuracy(torch.zeros(5, 2), torch.zeros(5, 2))

@@ -38,6 +38,7 @@ def test_ssim_is_one_for_equal_pictures_and_falls_with_noise() -> None:
     assert ssim(1 - x, x) < ssim(x_hat, x)
 
 
+@pytest.mark.equation("1.1", "1.17")
 def test_errors_are_per_picture_and_their_mean_is_the_loss() -> None:
     x_hat, x = pair()
     data = ImageDataset((x * 255).round().to(torch.uint8), torch.zeros(6, dtype=torch.int64))

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 from gencourse import figures
 from gencourse.data import ImageDataset, ring
 from gencourse.methods import Autoencoder
-from gencourse.networks import Plan
+from gencourse.networks import Plan, sincos_positions
 from gencourse.training import History
 
 
@@ -74,6 +74,62 @@ def test_figures_of_chapter_two() -> None:
     data = ring(100)
     figures.point_clouds({"one": data.points, "two": data.points[:5]}, data)
     assert len(plt.gcf().axes) == 2
+
+
+def curves(axis: plt.Axes) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """What an axis shows: label of each curve to its x and y."""
+    found = {}
+    for line in axis.get_lines():
+        found[str(line.get_label())] = tuple(torch.as_tensor(v).double() for v in line.get_data())
+    return found
+
+
+@pytest.mark.equation("2.3")
+def test_the_drawn_discriminator_is_the_share_of_real_points() -> None:
+    figures.best_discriminator()
+    for axis in plt.gcf().axes:
+        shown = {label.split(",")[0].split(" $D")[0]: xy for label, xy in curves(axis).items()}
+        (x, p), (_, q), (_, d) = shown["real"], shown["generated"], shown["best"]
+        torch.testing.assert_close(d * (p + q), p, rtol=0, atol=1e-6)
+        # two normal curves of one width: the log-odds of D are a line that falls from left to right
+        odds = torch.logit(d[p + q > 1e-3])
+        assert (odds.diff() < 0).all() and odds.diff().std() < 0.02 * odds.diff().abs().mean()
+        assert torch.trapezoid(p, x).item() == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.equation("3.19", "3.20")
+def test_the_drawn_frontier_is_that_of_the_best_linear_estimators() -> None:
+    """x̂ = αy + βε over a fine grid: nothing lies on the wrong side of the curve, and the curve is reached."""
+    figures.gaussian_frontier()
+    frontier, *points = plt.gca().get_lines()
+    error, apart = (torch.as_tensor(v) for v in frontier.get_data())
+    alpha, beta = torch.meshgrid(
+        torch.linspace(0, 1, 801).double(), torch.linspace(0, 1, 401).double(), indexing="ij"
+    )
+    errors = (1 - alpha) ** 2 + alpha**2 + beta**2
+    distances = (1 - (2 * alpha**2 + beta**2).sqrt()).abs()
+    for k in range(0, 200, 20):
+        assert errors[distances <= apart[k] + 1e-3].min().item() == pytest.approx(error[k].item(), abs=2e-3)
+    # mean, stretched mean, draw: (error, distance) from their α and β
+    wanted = []
+    for a, b in ((0.5, 0.0), (0.5**0.5, 0.0), (0.5, 0.5**0.5)):
+        wanted.append(((1 - a) ** 2 + a**2 + b**2, abs(1 - (2 * a**2 + b**2) ** 0.5)))
+    for point, (x, y) in zip(points, wanted, strict=True):
+        assert (point.get_xdata()[0], point.get_ydata()[0]) == pytest.approx((x, y), abs=1e-9)
+
+
+@pytest.mark.equation("5.8")
+def test_the_drawn_position_map_depends_on_row_and_column_differences() -> None:
+    places, side = [(0, 0), (3, 1)], 5
+    figures.position_map(sincos_positions(side, side, 16), side, places)
+    omega = 10_000.0 ** (-torch.arange(4) / 4)
+    for axis, (row, column) in zip(plt.gcf().axes, places, strict=True):
+        shown = torch.as_tensor(axis.get_images()[0].get_array())
+        for r in range(side):
+            for c in range(side):
+                expected = (omega * (r - row)).cos().sum() + (omega * (c - column)).cos().sum()
+                assert shown[r, c].item() == pytest.approx(expected.item(), abs=1e-5)
+        assert (shown.argmax() // side, shown.argmax() % side) == (row, column)
 
 
 def test_figures_of_chapter_three() -> None:

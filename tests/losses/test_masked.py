@@ -64,6 +64,34 @@ def test_brightness_and_contrast_of_a_patch_do_not_count() -> None:
     assert masked_patch_loss(PREDICTION, TARGET, MASK) != masked_patch_loss(PREDICTION, brighter, MASK)
 
 
+def faint(*variances: float) -> Tensor:
+    """One picture of patches that barely vary: 16 numbers around 0.5 with exactly these unbiased variances."""
+    u = random(len(variances), 16)
+    u = (u - u.mean(-1, keepdim=True)) / u.std(-1, keepdim=True, correction=1)
+    return 0.5 + u[None] * torch.tensor(variances, dtype=torch.float64).sqrt()[:, None]
+
+
+@pytest.mark.equation("5.12")
+def test_the_millionth_under_the_root_decides_what_becomes_of_faint_patches() -> None:
+    """Variances around 10⁻⁶: there it matters how large the constant is, and that it stands under the root."""
+    variances = (1e-8, 1e-6, 3e-6, 1e-4)
+    target = faint(*variances)
+    u = normalise_patches(target)
+    for n, variance in enumerate(variances):
+        torch.testing.assert_close(u[0, n], (target[0, n] - 0.5) / (variance + 1e-6) ** 0.5)
+    assert u[0, 1].var(correction=1).item() == pytest.approx(0.5)  # 10⁻⁶ of 2·10⁻⁶
+
+
+@pytest.mark.equation("5.13")
+@pytest.mark.parametrize("variance", [1e-8, 1e-6, 3e-6, 1e-4])
+def test_the_zero_answer_scores_less_the_fainter_the_patch(variance: float) -> None:
+    target = faint(variance)
+    score = masked_patch_loss(torch.zeros_like(target), target, torch.ones(1, 1), normalise=True)
+    assert score.item() == pytest.approx(15 / 16 * variance / (variance + 1e-6), rel=1e-6)
+    n_p = target.shape[-1]
+    assert score.item() == pytest.approx(normalise_patches(target).square().sum().item() / n_p)
+
+
 @pytest.mark.equation("5.18")
 def test_the_error_of_each_picture_is_its_own_loss() -> None:
     errors = masked_patch_error(PREDICTION, TARGET, MASK)

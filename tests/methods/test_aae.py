@@ -188,7 +188,21 @@ def test_two_discriminators_each_see_their_half_of_the_code(kind: type) -> None:
     torch.testing.assert_close(
         spy.losses["encoder"], generator_loss(method.score(z)) + generator_loss(method.score_label(label))
     )
-    torch.testing.assert_close(spy.losses["autoencoder"], squared_error(method.decode(z, label), x))
+    rebuilt = squared_error(method.decode(z, label), x)
+    torch.testing.assert_close(spy.losses["autoencoder"], rebuilt)
+    # all three terms teach the encoder which label to give
+    weights = list(method.encoder.parameters())
+    for found, wanted in (
+        (spy.losses["autoencoder"], rebuilt),
+        (spy.losses["encoder"], generator_loss(method.score(z)) + generator_loss(method.score_label(label))),
+    ):
+        pairs = zip(
+            *(torch.autograd.grad(loss, weights, retain_graph=True) for loss in (found, wanted)), strict=True
+        )
+        for a, b in pairs:
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    # a label is a distribution over the classes, row by row
+    torch.testing.assert_close(method.decode(z, method.label_logits(x).softmax(1)), method.reconstruct(x))
 
 
 @pytest.mark.equation("4.18")
@@ -283,7 +297,10 @@ def test_a_gaussian_encoder_draws_from_its_mean_and_variance() -> None:
     torch.testing.assert_close(z.std(0), std, rtol=0.06, atol=0)
     assert torch.corrcoef(z.T).fill_diagonal_(0).abs().max() < 0.06
     loss = squared_error(method.decode(method.encode(x)), x)
-    assert all(g.abs().sum() > 0 for g in torch.autograd.grad(loss, list(method.encoder.parameters())))
+    slopes = torch.autograd.grad(loss, list(method.encoder.parameters()))
+    assert all(g.abs().sum() > 0 for g in slopes)
+    to_mean, to_log_var = slopes[-1].chunk(2)  # the last layer's biases: of the means, of the log variances
+    assert (to_mean != 0).all() and (to_log_var != 0).all()
 
 
 @pytest.mark.equation("4.8")

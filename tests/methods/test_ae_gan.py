@@ -114,6 +114,19 @@ def test_the_routing_of_the_vae_gan() -> None:
 
 
 @pytest.mark.equation("3.13")
+def test_the_decoder_hears_the_judge_of_its_reconstructions_and_of_its_samples() -> None:
+    """By half each, while the encoder hears neither: the codes of the reconstructions are detached."""
+    method, x = small_vae_gan(), pictures()
+    mean, log_var = method.posterior(x)
+    z = method.draw(mean, log_var)
+    fake = method.shown(z, method.decode(z))
+    assert fake.shape == (12, *SHAPE)
+    for half in (fake[:6], fake[6:]):
+        assert length(half.sum(), method.decoder) > 0
+        assert length(half.sum(), method.encoder) == 0
+
+
+@pytest.mark.equation("3.13")
 @pytest.mark.parametrize("term", ["similarity", "adversarial"])
 def test_the_discriminator_does_not_move_on_the_autoencoders_terms(term: str) -> None:
     """They do reach its weights in the graph; the move is the autoencoder's, so it stays where it is."""

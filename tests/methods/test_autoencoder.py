@@ -1,5 +1,6 @@
 """Chapter 1's method: what it can do, what it refuses, and what each option changes."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -94,6 +95,7 @@ def test_parameters_are_as_many_as_the_layers_say() -> None:
     assert count(small("conv")) == down + up
 
 
+@pytest.mark.equation("1.9")
 def test_the_linear_network_is_affine() -> None:
     method, x = small("linear"), pictures(6)
     a, b = x[:3], x[3:]
@@ -117,6 +119,8 @@ def test_a_step_minimises_the_squared_error() -> None:
     assert method.step(x, spy) == {"autoencoder": spy.loss.item()}
     assert spy.player == "autoencoder"
     torch.testing.assert_close(spy.loss, squared_error(method.reconstruct(x), x))
+    for weight in method.parameters():  # the loss is shared: encoder and decoder both learn from it
+        assert torch.autograd.grad(spy.loss, weight, retain_graph=True)[0].abs().sum() > 0
 
 
 @pytest.mark.equation("1.5")
@@ -129,6 +133,7 @@ def test_a_bernoulli_step_minimises_the_cross_entropy_of_the_logits() -> None:
     )
 
 
+@pytest.mark.equation("1.11")
 def test_noise_is_put_on_the_input_and_not_on_the_target() -> None:
     method, x, spy = small(noise=0.5), pictures(256), Spy()
     inputs: list[Tensor] = []
@@ -141,6 +146,12 @@ def test_noise_is_put_on_the_input_and_not_on_the_target() -> None:
     noise = inputs[0] - x
     assert noise.mean().item() == pytest.approx(0, abs=0.01)
     assert noise.std().item() == pytest.approx(0.5, rel=0.02)
+    # σε with ε normal, independent of the picture and of the other pictures' noise
+    assert noise.abs().mean().item() == pytest.approx(0.5 * math.sqrt(2 / math.pi), rel=0.02)
+    assert abs(torch.corrcoef(torch.stack([noise.flatten(), x.flatten()]))[0, 1]) < 0.02
+    size = noise.square()
+    assert abs(torch.corrcoef(torch.stack([size.flatten(), x.flatten()]))[0, 1]) < 0.02
+    assert abs(torch.corrcoef(noise[:2].flatten(1))[0, 1]) < 0.2
 
 
 def test_without_noise_the_picture_is_left_alone() -> None:

@@ -81,6 +81,24 @@ def test_the_step_is_the_papers_list(options: dict, monkeypatch: pytest.MonkeyPa
     assert record == {"mae": spy.loss.item()} and spy.player == "mae"
 
 
+@pytest.mark.equation("5.3")
+def test_a_step_of_the_convolutional_network_counts_hidden_pixels_alone() -> None:
+    """x̂ = Dec(E((1 − M) ⊙ x, M)) and the mean over hidden pixels, with the mask that the step draws."""
+    method, x, spy = MaskedConvAutoencoder(width=4), pictures(), Spy()
+    torch.manual_seed(0)
+    record = method.step(x, spy)
+    torch.manual_seed(0)
+    hidden = unpatchify(method.random_mask(6)[:, :, None].expand(-1, -1, 49), 7, 1)
+    x_hat = method.decoder(method.encoder(torch.cat([(1 - hidden) * x, hidden], dim=1)))
+    by_hand = (hidden * (x - x_hat)).square().sum() / hidden.sum()
+    torch.testing.assert_close(spy.loss, by_hand, rtol=1e-4, atol=1e-6)
+    assert record == {"mae": spy.loss.item()} and hidden.mean() == 0.5
+    # black and hidden are two things: the second channel tells them apart
+    black = torch.zeros_like(x)
+    a, b = (method.predict(black, mask) for mask in (some_mask(), 1 - some_mask()))
+    assert not torch.allclose(a, b)
+
+
 @pytest.mark.equation("5.15")
 def test_loss_on_all_patches_is_the_mix_of_both_parts() -> None:
     method, x, spy = small(AllPatchesMAE), pictures(), Spy()
@@ -103,6 +121,7 @@ def test_one_player_owns_everything_and_everything_learns(make) -> None:
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, weight
 
 
+@pytest.mark.equation("5.3")
 @pytest.mark.parametrize("make", BOTH)
 @pytest.mark.parametrize("filling", [float("nan"), 7.0])
 def test_hidden_pixels_never_reach_the_network(make, filling: float) -> None:
@@ -213,14 +232,15 @@ def test_features_are_the_mean_token_of_the_whole_picture(class_token: bool) -> 
 
 
 @pytest.mark.equation("5.18")
-@pytest.mark.parametrize("make", BOTH)
+@pytest.mark.parametrize("make", [*BOTH, lambda: small(normalise=True)])
 def test_the_anomaly_score_is_the_mean_error_over_its_masks(make) -> None:
     method, x = make(), pictures()
+    target = normalise_patches(patchify(x, 7)) if method.normalise else patchify(x, 7)
     score = method.anomaly_score(x, masks=5, seed=1)
     by_hand = torch.zeros(6)
     for mask in method.random_mask(5, torch.Generator().manual_seed(1)):
         mask = mask.expand(6, -1)
-        error = (method.predict(x, mask) - patchify(x, 7)).square().mean(-1)
+        error = (method.predict(x, mask) - target).square().mean(-1)
         by_hand += (error * mask).sum(1) / mask.sum(1) / 5
     torch.testing.assert_close(score, by_hand.detach(), rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(method.anomaly_score(x[2:3], masks=5, seed=1), score[2:3])

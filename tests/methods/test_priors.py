@@ -31,6 +31,7 @@ def test_draws_have_the_shape_and_follow_the_generator(prior: Prior) -> None:
         assert torch.equal(z, prior.draw(7))
 
 
+@pytest.mark.equation("4.14")
 @pytest.mark.parametrize("std", [1.0, 5.0])
 def test_the_gaussian_has_its_moments(std: float) -> None:
     z = GaussianPrior(3, std).draw(20_000, generator=seeded())
@@ -38,6 +39,7 @@ def test_the_gaussian_has_its_moments(std: float) -> None:
     torch.testing.assert_close(z.mean(0), torch.zeros(3), rtol=0, atol=0.03 * std)
 
 
+@pytest.mark.equation("4.15")
 def test_a_petal_is_long_away_from_the_centre_and_narrow_across() -> None:
     prior = MixturePrior(classes=6)
     for k in range(6):
@@ -62,6 +64,7 @@ def test_the_roll_winds_outwards_from_part_to_part() -> None:
     torch.testing.assert_close((turned - expected).cos(), torch.ones(2000), rtol=0, atol=1e-4)
 
 
+@pytest.mark.equation("4.17")
 def test_categorical_draws_are_one_hot_and_even() -> None:
     z = CategoricalPrior(4).draw(8000, generator=seeded())
     assert torch.equal(z.sum(1), torch.ones(8000)) and set(z.unique().tolist()) == {0.0, 1.0}
@@ -74,6 +77,7 @@ def part_of(prior: Prior, z: Tensor) -> Tensor:
     return torch.stack([torch.cdist(z, c).min(dim=1).values for c in centres], dim=1).argmin(1)
 
 
+@pytest.mark.equation("4.15")
 @pytest.mark.parametrize("prior", PARTED, ids=name)
 def test_a_label_chooses_the_part_and_minus_one_any(prior: Prior) -> None:
     y = torch.arange(1000) % 10

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from timm.models.vision_transformer import VisionTransformer as TimmTransformer
 from torch import Tensor
 from torchvision.models.vision_transformer import VisionTransformer
 
@@ -233,9 +234,8 @@ def test_the_encoder_is_torchvisions_vision_transformer(shape: tuple[int, int, i
 
 @pytest.mark.parametrize("class_token", [False, True])
 def test_the_encoder_is_timms_vision_transformer(class_token: bool) -> None:
-    timm = pytest.importorskip("timm.models.vision_transformer")
     ours = small(shape=(3, 32, 32), patch=8, class_token=class_token)
-    theirs = timm.VisionTransformer(
+    theirs = TimmTransformer(
         32, 8, 3, 0, "token" if class_token else "avg", 16, 2, 2, class_token=class_token, fc_norm=False
     )
     missing, unexpected = theirs.load_state_dict(ours.export("timm"), strict=False)
@@ -246,7 +246,7 @@ def test_the_encoder_is_timms_vision_transformer(class_token: bool) -> None:
 
 
 def test_timms_names_are_those_of_its_state_dict() -> None:
-    """Without timm: the names and shapes that its documentation and checkpoints have."""
+    """Written out: the names and shapes that its documentation and checkpoints have."""
     found = small(shape=(3, 32, 32), patch=8, class_token=True, depth=1).export("timm")
     block = [f"blocks.0.{name}" for name in ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")]
     layers = ["patch_embed.proj", "norm", *block]

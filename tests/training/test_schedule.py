@@ -47,6 +47,23 @@ def test_up_in_a_line_then_down_along_half_a_cosine(warmup: float) -> None:
 
 
 @pytest.mark.equation("5.17")
+@pytest.mark.parametrize(("warmup", "steps"), [(0.3, 7), (0.05, 30), (0.25, 10), (0.4, 3), (0.01, 7)])
+def test_a_warm_up_that_is_no_whole_number_of_mini_batches(warmup: float, steps: int) -> None:
+    """T_w = 2.1, 1.5, ...: the last rising mini-batch would overshoot 1, hence the min; the cosine starts at T_w,
+    not at the next whole number."""
+    rising = warmup * steps
+    overshoots = False
+    for t in range(steps):
+        if t < rising:
+            expected = min(1.0, (t + 1) / rising)
+            overshoots |= (t + 1) / rising > 1
+        else:
+            expected = math.cos(math.pi / 2 * (t - rising) / (steps - rising)) ** 2
+        assert warmup_cosine(warmup)(t, steps) == pytest.approx(expected, abs=1e-12)
+    assert overshoots
+
+
+@pytest.mark.equation("5.17")
 def test_the_cosine_is_torchs() -> None:
     weight = nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=1.0)

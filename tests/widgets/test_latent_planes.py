@@ -14,16 +14,18 @@ from typing import Any
 
 import pytest
 import torch
+from playwright.sync_api import sync_playwright
 from torch import Tensor
 
 from gencourse.methods import AAE, VAE, WAE, Autoencoder, ConditionalAAE
 from gencourse.networks import Plan
 from gencourse.widgets import LatentPlanes
 from gencourse.widgets.plane import linear_layers, quantise
+from tools.system import find_chromium
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed: the JavaScript cannot run here")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = find_chromium()
 BINARY = ("weights", "rows", "codes", "labels")
 HIDDEN = (88, 64)  # the largest that the error message recommends
 
@@ -215,10 +217,9 @@ def test_repr_is_short(figure: LatentPlanes) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM:
-        pytest.skip("There is no chromium, chromium-browser or google-chrome on the PATH.")
-    with playwright.sync_playwright() as play:
+        pytest.skip("there is no Chromium or Chrome: the figure cannot be looked at here")
+    with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()

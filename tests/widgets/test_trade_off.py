@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from gencourse.data import load
 from gencourse.evaluation import psnr
@@ -25,10 +26,11 @@ from gencourse.studies.trade_off_frames import FRAME_WEIGHTS, record_trade_off
 from gencourse.training import read_checkpoint
 from gencourse.widgets import TradeOff
 from gencourse.widgets.trade_off import TRADE_OFF_FRAMES
+from tools.system import find_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE = shutil.which("node")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = find_chromium()
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed: the JavaScript cannot run here")
 BINARY = ("pictures", "frames")
 S, N = 7, 10
@@ -220,10 +222,9 @@ class Shown:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM:
-        pytest.skip("there is no Chromium on the PATH: the figure cannot be looked at here")
-    with playwright.sync_playwright() as running:
+        pytest.skip("there is no Chromium or Chrome: the figure cannot be looked at here")
+    with sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
