@@ -53,8 +53,9 @@ notebooks: env
 lint:
 	@$(PY) tools/test.py lint format notebooks
 
+# Threads that wait for each other spin, but not for long: see KERNEL in book/_ext/gcbook.py.
 lab: env
-	@$(PY) -m jupyterlab chapters
+	@GOMP_SPINCOUNT=10000 $(PY) -m jupyterlab chapters
 
 bench: env
 	@$(PY) benchmarks/training.py --write

@@ -2,7 +2,7 @@
 
 Sphinx would execute them one after the other. One training run keeps two cores busy badly, two runs with one thread
 each keep them busy well. The rule: as many notebooks at once as there are cores, and never more threads than cores,
-because threads that wait for each other spin, and spinning against a second busy process costs a factor of ten.
+because threads that wait for each other spin, and spinning against a second busy process costs a factor of ten or more.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ FILES = {
     "gencourse/losses.py": "value = 'a loss of 42'\n",
     "gencourse/networks.py": "value = 'a network of 17'\n",
 }
-THREADS = "import os\nprint('threads', os.environ.get('OMP_NUM_THREADS'), os.environ.get('OMP_WAIT_POLICY'))"
+THREADS = "import os\nprint([os.environ.get('OMP_' + x) for x in ('NUM_THREADS', 'WAIT_POLICY')])\n"
+THREADS += "print('at most', os.environ['GOMP_SPINCOUNT'])"
 
 
 def write(path: Path, *cells: str) -> None:
@@ -149,16 +150,16 @@ def test_outputs_of_edited_code_are_not_kept(book, run):
 
 
 @pytest.mark.parametrize(
-    ("cores", "jobs", "threads"), [(2, None, "1"), (8, None, "4"), (2, 5, "1"), (2, 1, "None")]
+    ("cores", "jobs", "threads"), [(2, None, "1"), (8, None, "4"), (2, 5, "1"), (2, 1, None)]
 )
 def test_never_more_threads_than_cores(book, run, monkeypatch, cores, jobs, threads):
-    """And nothing that makes the threads of a single notebook sleep."""
+    """And threads that wait for each other spin, but not for long."""
     monkeypatch.setattr(execute, "cores", lambda: cores)
     assert run(jobs)[0] == []
     cache = get_cache(str(book / "cache"))
     for chapter in ("one", "two"):
         _, notebook = cache.merge_match_into_notebook(execute.load(book / f"chapters/{chapter}.ipynb"))
-        assert notebook.cells[-1].outputs[0].text == f"threads {threads} None\n"
+        assert notebook.cells[-1].outputs[0].text == f"{[threads, None]}\nat most 10000\n"
 
 
 def test_expected_time(book, run):
