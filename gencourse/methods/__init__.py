@@ -5,6 +5,7 @@ from gencourse.methods.ae_gan import AEGAN, ContextEncoder, PairedAEGAN, degrade
 from gencourse.methods.autoencoder import Autoencoder
 from gencourse.methods.dirac import dirac_eigenvalues, dirac_flow, dirac_path, dirac_step
 from gencourse.methods.gan import GAN
+from gencourse.methods.load import load
 from gencourse.methods.mae import MAE, Classifier, MaskedConvAutoencoder
 from gencourse.methods.priors import CategoricalPrior, GaussianPrior, MixturePrior, Prior, SwissRollPrior
 from gencourse.methods.vae import VAE
@@ -31,4 +32,5 @@ __all__ = [
     "dirac_flow",
     "dirac_path",
     "dirac_step",
+    "load",
 ]
