@@ -64,7 +64,7 @@ def digest(*tensors: Tensor) -> str:
     for tensor in tensors:
         plain = tensor.detach().cpu().contiguous()
         found.update(f"{plain.dtype} {tuple(plain.shape)};".encode())
-        found.update(plain.reshape(-1).view(torch.uint8).numpy())
+        found.update(plain.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 
