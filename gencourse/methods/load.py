@@ -69,29 +69,26 @@ def _build(path: str | Path, facts: dict[str, Any]) -> Method:
         )
     parameters = inspect.signature(kind).parameters
     arguments, own = {}, []
-    for name, told in facts["arguments"].items():
-        if (
-            isinstance(told, dict)
-            and "data" in told
-            and name in parameters
-            and parameters[name].default is None
-        ):
-            continue
-        try:
-            arguments[name] = _rebuild(told)
-        except _Opaque:
-            own.append(name)
-    if own:
-        raise CheckpointError(
-            f"checkpoint {str(path)!r}: its {facts['class']} was built with something of your own "
-            f"({', '.join(own)}), which is not in the file: build it with that, and call load_weights(path, method)."
-        )
     try:
-        return kind(**arguments)
-    except (TypeError, ValueError) as error:  # written by another version
+        for name, told in facts["arguments"].items():
+            free = name in parameters and parameters[name].default is None
+            if free and isinstance(told, dict) and "data" in told:
+                continue
+            try:
+                arguments[name] = _rebuild(told)
+            except _Opaque:
+                own.append(name)
+        if not own:
+            return kind(**arguments)
+    except Exception as error:  # written by another version, or by hand: whatever it says, it is no method
         raise CheckpointError(
-            f"checkpoint {str(path)!r}: {facts['class']} cannot be built with what the file says ({error})"
+            f"checkpoint {str(path)!r}: {facts['class']} cannot be built with what the file says "
+            f"({' '.join(str(error).split())})"
         ) from None
+    raise CheckpointError(
+        f"checkpoint {str(path)!r}: its {facts['class']} was built with something of your own ({', '.join(own)}), "
+        "which is not in the file: build it with that, and call load_weights(path, method)."
+    )
 
 
 def _rebuild(told: Any) -> Any:

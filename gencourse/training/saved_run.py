@@ -137,7 +137,9 @@ def restore_run(
     if not path.exists():
         return
     tensors, saved = read_checkpoint(path)
-    if "steps" not in saved or "epochs" not in saved:
+    if not (
+        isinstance(saved.get("steps"), dict) and isinstance(saved.get("epochs"), list) and saved.get("ran_on")
+    ):
         raise CheckpointError(
             f"checkpoint {str(path)!r} has weights alone and no run to go on with: load them with load_weights, "
             "or give another path."
@@ -158,6 +160,7 @@ def restore_run(
             )
     on_cuda = "rng/cuda" in tensors and method.device.type == "cuda"
     _need_generators(path, tensors, method.device if on_cuda else None)
+    _note_machine(path, saved["ran_on"], facts)  # first, since a warning may be turned into an error
 
     put_weights(method, weights)
     if averaged is not None:
@@ -170,7 +173,6 @@ def restore_run(
         torch.cuda.set_rng_state(tensors["rng/cuda"], method.device)
     history.epochs.extend(saved["epochs"])
     update.steps.update(saved["steps"])
-    _note_machine(path, saved["ran_on"], facts)
 
 
 def _need_same_run(path: Path, saved: dict[str, Any], method: Method, facts: dict[str, Any]) -> None:
@@ -198,7 +200,7 @@ def _moments(
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in saved.items():
         index, _, key = name.partition("/")
-        if not index.isdigit() or int(index) >= len(parameters):
+        if not index.isdecimal() or int(index) >= len(parameters):
             raise CheckpointError(
                 f"checkpoint {str(path)!r} has moments for parameter {index} of {player!r}, which owns "
                 f"{len(parameters)}: it was made by another method."
@@ -237,7 +239,7 @@ def _need_generators(path: Path, tensors: dict[str, Tensor], cuda: torch.device 
 def _here(method: Method) -> dict[str, Any]:
     """What may change the last digits of a result."""
     return {
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
         "device": method.device.type,
     }
@@ -245,7 +247,6 @@ def _here(method: Method) -> dict[str, Any]:
 
 def _note_machine(path: Path, before: list[dict[str, Any]], facts: dict[str, Any]) -> None:
     here = facts["ran_on"][-1]
-    facts["ran_on"] = before if before[-1] == here else [*before, here]
     changed = [f"{name} {old}, now {here[name]}" for name, old in before[-1].items() if old != here[name]]
     if changed:
         warnings.warn(
@@ -253,6 +254,7 @@ def _note_machine(path: Path, before: list[dict[str, Any]], facts: dict[str, Any
             "digits from that of an uninterrupted run.",
             stacklevel=4,  # whoever called fit
         )
+    facts["ran_on"] = [*before, here] if changed else before
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

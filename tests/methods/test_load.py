@@ -125,6 +125,8 @@ def test_only_methods_of_the_room_are_built(name: object, tmp_path: Path) -> Non
         ({"noise": {"class": "Path", "x": "/"}}, "something of your own"),
         ({"noise": {"opaque": "somewhere.Thing"}}, "something of your own"),
         ({"noise": -1.0}, "cannot be built with what the file says"),
+        ({"noise": {"tensor": [1], "dtype": "load"}}, "cannot be built with what the file says"),
+        ({"noise": {"class": "GaussianPrior", "x": 1}}, "cannot be built with what the file says"),
         ({"code_size": "many"}, "cannot be built with what the file says"),
         ({"later": 1}, "cannot be built with what the file says"),
         ({"code_size": 5}, "has 'encoder"),

@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,6 +162,14 @@ def test_another_machine_is_noted_and_warned_about(
     ) as caught:
         fit(make_toy(), toy_data, epochs=2, **options)
     assert len(caught) == 1 and caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 2)
+        method = make_toy()
+        before = state(method)
+        with pytest.raises(UserWarning):
+            fit(method, toy_data, epochs=2, **options)
+        assert equal(state(method), before)
     assert read_checkpoint(tmp_path / "run")[1]["ran_on"] == [*first, {**first[0], "threads": threads + 1}]
 
 
