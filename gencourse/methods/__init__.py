@@ -7,6 +7,7 @@ from gencourse.methods.autoencoder import Autoencoder
 from gencourse.methods.classifier import Classifier
 from gencourse.methods.dirac import dirac_eigenvalues, dirac_flow, dirac_path, dirac_step
 from gencourse.methods.gan import GAN
+from gencourse.methods.load import load
 from gencourse.methods.mae import MAE, AllPatchesMAE
 from gencourse.methods.masked_conv import MaskedConvAutoencoder
 from gencourse.methods.paired import ContextEncoder, HoleFiller, PairedAEGAN, Restorer, degraded
@@ -46,4 +47,5 @@ __all__ = [
     "dirac_flow",
     "dirac_path",
     "dirac_step",
+    "load",
 ]

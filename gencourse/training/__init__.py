@@ -2,6 +2,7 @@
 
 from gencourse.training.checkpoint import (
     CheckpointError,
+    check_destination,
     load_weights,
     read_checkpoint,
     save_weights,
@@ -9,8 +10,8 @@ from gencourse.training.checkpoint import (
 )
 from gencourse.training.fit import Batches, choose_device, fit
 from gencourse.training.history import History
-from gencourse.training.method import Method, Mover, seeded
-from gencourse.training.schedule import Schedule, scaled_learning_rate, warmup_cosine
+from gencourse.training.method import Method, Mover, built_with, seeded
+from gencourse.training.schedule import Schedule, WarmupCosine, scaled_learning_rate, warmup_cosine
 from gencourse.training.update import NonFiniteLossError, Update, adam
 
 __all__ = [
@@ -22,7 +23,10 @@ __all__ = [
     "NonFiniteLossError",
     "Schedule",
     "Update",
+    "WarmupCosine",
     "adam",
+    "built_with",
+    "check_destination",
     "choose_device",
     "fit",
     "load_weights",

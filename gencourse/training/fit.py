@@ -16,10 +16,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from gencourse.data import as_dataset
-from gencourse.training.checkpoint import CheckpointError, read_checkpoint, restore_state, write_checkpoint
+from gencourse.errors import need_kind, need_number, need_one_of, need_whole, shown
+from gencourse.training.checkpoint import check_destination
 from gencourse.training.history import History
 from gencourse.training.method import Method, seeded
-from gencourse.training.schedule import Schedule
+from gencourse.training.saved_run import restore_run, run_facts, run_size, save_run
+from gencourse.training.schedule import Schedule, factor_of
 from gencourse.training.update import Update, adam
 
 __all__ = ["Batches", "choose_device", "fit"]
@@ -88,11 +90,13 @@ def fit(
             constant step size. It spreads over all epochs, so a resumed run must ask for as many as before.
         device: "auto", or the name of a device.
         precision: "float32", or "bfloat16" (autocast: forward passes in bfloat16, weights in float32).
-        seed: of the shuffling and of the method's own noise. Same seed, device and versions: same result.
+        seed: of the shuffling and of the method's own noise. Same seed, device, versions and number of
+            threads: same result, also with other runs in other threads, which wait for each other.
         clip: largest norm of a player's gradient.
         average: keep an exponential moving average of the weights with this decay, for example 0.999.
         checkpoint: file to save the run to after every epoch.
-        resume: go on from that file if it exists. On a CPU the result is that of an uninterrupted run.
+        resume: go on from that file if it exists. It must come from a run of an equal method, equal options
+            and the same data. On a CPU the result is that of an uninterrupted run.
         progress: show a progress bar.
 
     Returns:
@@ -105,16 +109,19 @@ def fit(
         NonFiniteLossError: a loss became NaN or infinite. The last checkpoint is still there.
         Interrupted: somebody pressed Ctrl-C; the message says what is saved and how to go on.
     """
+    need_kind("method", method, Method, "a method, for example gencourse.methods.Autoencoder()")
     data = as_dataset(data)
-    _check_arguments(
-        len(data), epochs, batch_size, learning_rate, precision, clip, average, checkpoint, resume
+    check_options(
+        method, len(data), epochs, batch_size, learning_rate, schedule, precision, seed, clip, average
     )
     _check_data(method, data, batch_size)
-    path = None if checkpoint is None else Path(checkpoint)
+    _check_checkpoint(checkpoint, resume)
+    path = None
+    if checkpoint is not None:
+        check_destination(checkpoint, run_size(method, average))
+        path = Path(checkpoint)
     target = choose_device(device)
     method.to(target)
-    if hasattr(data, "to"):
-        data = data.to(target)  # once a run, not once an epoch
     players = {name: list(parameters) for name, parameters in method.players().items()}
     rates = dict.fromkeys(players, method.learning_rate if learning_rate is None else learning_rate)
     if learning_rate is None:
@@ -127,16 +134,29 @@ def fit(
     if average is not None:
         averaged = AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True)
         averaged.eval()
-    facts: dict[str, Any] = {"class": type(method).__name__, "seed": seed, "batch_size": batch_size}
-    facts |= {"images": len(data), "precision": precision, "torch": torch.__version__}
-    facts |= {"scheduled_epochs": None if schedule is None else epochs}
     history = History(averaged=None if averaged is None else averaged.module)
     dtype = _PRECISIONS[precision]
+    facts: dict[str, Any] = {}
+    if path is not None:
+        facts = run_facts(
+            method,
+            data,
+            epochs=epochs,
+            batch_size=batch_size,
+            rates=rates,
+            schedule=schedule,
+            precision=precision,
+            seed=seed,
+            clip=clip,
+            average=average,
+        )
 
+    if hasattr(data, "to"):
+        data = data.to(target)  # once a run, not once an epoch
     with seeded(seed), _training(method), _interruptible(history, epochs, path):
         shuffle = torch.Generator().manual_seed(seed)
-        if path is not None and resume and path.exists():
-            _restore(path, method, update, averaged, shuffle, history, facts)
+        if path is not None and resume:
+            restore_run(path, method, update, averaged, shuffle, history, facts)
         total = _batches(len(data), batch_size, method.least_batch)
         for epoch in range(len(history), epochs):
             records: dict[str, list[Tensor]] = defaultdict(list)
@@ -148,7 +168,7 @@ def fit(
                 batches = tqdm(batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", leave=False)
             for number, (x, y) in enumerate(batches, start=epoch * total):
                 if schedule is not None:
-                    factor = schedule(number, epochs * total)
+                    factor = factor_of(schedule, number, epochs * total)
                     _set_rates(update, {name: rate * factor for name, rate in rates.items()})
                 with _autocast(target, dtype):
                     record = method.step(x, update, y)
@@ -161,7 +181,7 @@ def fit(
             means = {name: _mean(values, counts[name]) for name, values in records.items()}
             history.epochs.append({**means, "seconds": time.perf_counter() - start})
             if path is not None:
-                _save(path, method, update, averaged, shuffle, history, facts)
+                save_run(path, method, update, averaged, shuffle, history, facts)
     return history
 
 
@@ -254,98 +274,48 @@ def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContex
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
-def _check_arguments(
+def check_options(
+    method: Method,
     images: int,
     epochs: int,
     batch_size: int,
     learning_rate: float | None,
+    schedule: Schedule | None,
     precision: str,
+    seed: int,
     clip: float | None,
     average: float | None,
-    checkpoint: str | Path | None,
-    resume: bool,
 ) -> None:
+    """See that `fit` can use what it was given, and what the method itself says of its optimisers."""
     if images < 1:
         raise ValueError("data is empty: give at least one picture.")
-    if epochs < 1:
-        raise ValueError(f"epochs is {epochs}: give at least 1.")
-    if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}: give at least 1.")
-    if learning_rate is not None and not learning_rate > 0:
-        raise ValueError(f"learning_rate is {learning_rate}: give a positive number.")
-    if precision not in _PRECISIONS:
-        raise ValueError(f"precision is {precision!r}: choose one of {', '.join(_PRECISIONS)}.")
-    if clip is not None and not clip > 0:
-        raise ValueError(f"clip is {clip}: give the largest norm that a gradient may have, for example 1.0.")
-    if average is not None and not 0 < average < 1:
-        raise ValueError(f"average is {average}: give a decay between 0 and 1, for example 0.999.")
+    need_whole("epochs", epochs)
+    need_whole("batch_size", batch_size)
+    need_whole("seed", seed, least=0, most=2**63 - 1)
+    need_one_of("precision", precision, _PRECISIONS)
+    if learning_rate is not None:
+        need_number("learning_rate", learning_rate, above=0)
+    if clip is not None:
+        fix = "the largest norm that a gradient may have, for example 1.0"
+        need_number("clip", clip, above=0, fix=fix)
+    if average is not None:
+        need_number("average", average, above=0, below=1, fix="a decay between 0 and 1, for example 0.999")
+    if schedule is not None and not callable(schedule):
+        raise TypeError(f"schedule is {shown(schedule)}: give a function, for example warmup_cosine().")
+    name = type(method).__name__
+    need_number(f"{name}.learning_rate", method.learning_rate, above=0)
+    need_number(f"{name}.weight_decay", method.weight_decay, least=0)
+    for player, rate in method.rates.items():
+        need_number(f"{name}.rates[{player!r}]", rate, above=0)
+    for beta in method.betas:
+        need_number(f"{name}.betas", beta, least=0, below=1)
+
+
+def _check_checkpoint(checkpoint: str | Path | None, resume: bool) -> None:
     if resume and checkpoint is None:
         raise ValueError("resume is True but checkpoint is None: give the file to go on from.")
-    if checkpoint is not None and Path(checkpoint).exists() and not resume:
+    if isinstance(checkpoint, (str, Path)) and Path(checkpoint).is_file() and not resume:
         raise FileExistsError(
             f"checkpoint {str(checkpoint)!r} exists and would be lost: pass resume=True to go on from it, "
             "give another name, or delete it."
         )
-
-
-def _save(
-    path: Path,
-    method: Method,
-    update: Update,
-    averaged: AveragedModel | None,
-    shuffle: torch.Generator,
-    history: History,
-    facts: dict[str, Any],
-) -> None:
-    tensors = {f"method/{name}": t for name, t in method.state_dict().items()}
-    if averaged is not None:
-        tensors |= {f"average/{name}": t for name, t in averaged.state_dict().items()}
-    for player, optimizer in update.optimizers.items():
-        for index, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{player}/{index}/{key}": value for key, value in state.items()}
-    tensors |= {"rng/shuffle": shuffle.get_state(), "rng/cpu": torch.get_rng_state()}
-    if method.device.type == "cuda":
-        tensors["rng/cuda"] = torch.cuda.get_rng_state(method.device)
-    write_checkpoint(path, tensors, {**facts, "epochs": history.epochs, "steps": update.steps})
-
-
-def _restore(
-    path: Path,
-    method: Method,
-    update: Update,
-    averaged: AveragedModel | None,
-    shuffle: torch.Generator,
-    history: History,
-    facts: dict[str, Any],
-) -> None:
-    tensors, saved = read_checkpoint(path)
-    for name in ("class", "seed", "batch_size", "images", "precision", "scheduled_epochs"):
-        if saved.get(name) != facts[name]:
-            raise CheckpointError(
-                f"checkpoint {str(path)!r} was made with {name} = {saved.get(name)!r}, this run has "
-                f"{facts[name]!r}: use the same to go on, or give another path."
-            )
-    has_average = any(name.startswith("average/") for name in tensors)
-    if has_average != (averaged is not None):
-        raise CheckpointError(
-            f"checkpoint {str(path)!r} was made {'with' if has_average else 'without'} average=: use the same."
-        )
-    restore_state(method, _under("method/", tensors), path)
-    if averaged is not None:
-        averaged.load_state_dict(_under("average/", tensors))
-    for player, optimizer in update.optimizers.items():
-        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
-        for name, tensor in _under(f"optimizer/{player}/", tensors).items():
-            index, key = name.split("/")
-            state[int(index)][key] = tensor
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(state)})
-    shuffle.set_state(tensors["rng/shuffle"])
-    torch.set_rng_state(tensors["rng/cpu"])
-    if "rng/cuda" in tensors and method.device.type == "cuda":
-        torch.cuda.set_rng_state(tensors["rng/cuda"], method.device)
-    history.epochs.extend(saved["epochs"])
-    update.steps.update(saved["steps"])
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

@@ -5,14 +5,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NoReturn, Protocol
+from threading import RLock
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from gencourse.errors import need_finite, need_labels, need_pictures, need_tensor
+from gencourse.errors import need_finite, need_labels, need_pictures, need_tensor, need_whole
+from gencourse.training.identity import describe_call, signature_of
 
-__all__ = ["Method", "Mover", "seeded"]
+__all__ = ["Method", "Mover", "built_with", "seeded"]
+
+_Self = TypeVar("_Self", bound="Method")
+_ONE_AT_A_TIME = RLock()
 
 
 class Mover(Protocol):
@@ -44,6 +49,18 @@ class Method(nn.Module, ABC):
     rates: Mapping[str, float] = {}
     weight_decay: float = 0.0
     labels: tuple[int, int] | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Show all arguments of a class in its help, also those that go on to its base classes."""
+        super().__init_subclass__(**options)
+        cls.__signature__ = signature_of(cls)  # type: ignore[attr-defined]
+
+    def __new__(cls: type[_Self], *args: Any, **options: Any) -> _Self:
+        """Note what the constructor is called with; `built_with` tells, and a saved run carries it."""
+        made = super().__new__(cls)
+        # straight into the dictionary: before nn.Module.__init__ no attribute can be set
+        made.__dict__["_built_with"] = describe_call(cls, args, options)
+        return made
 
     @abstractmethod
     def players(self) -> dict[str, Iterable[nn.Parameter]]:
@@ -148,10 +165,30 @@ class Method(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__} cannot {verb}: {why}.")
 
 
+def built_with(method: nn.Module) -> dict[str, Any] | None:
+    """The constructor arguments of a method by name, defaults included, in words that JSON can hold.
+
+    They are noted when the method is built, so later changes do not show. None for a plain module.
+    """
+    return method.__dict__.get("_built_with")
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Run a block with its own random numbers; those outside go on as if nothing had happened."""
+    """Run a block with its own random numbers; those outside go on as if nothing had happened.
+
+    Torch has one source of random numbers for all threads. So only one thread at a time can be in such a
+    block: another one waits at its door until the first has left, and both get the numbers of their seed.
+    A thread that draws numbers without a block of its own, or a generator of its own, still disturbs them.
+
+    Args:
+        seed: of the numbers inside.
+
+    Raises:
+        TypeError, ValueError: seed is not a whole number from 0 to 2⁶³ − 1.
+    """
+    need_whole("seed", seed, least=0, most=2**63 - 1)
     devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices=devices):
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
 
-__all__ = ["Schedule", "scaled_learning_rate", "warmup_cosine"]
+from gencourse.errors import need_number, shown
+
+__all__ = ["Schedule", "WarmupCosine", "factor_of", "scaled_learning_rate", "warmup_cosine"]
 
 Schedule = Callable[[int, int], float]
 """(number of the mini-batch from 0, number of mini-batches in the whole run) to a factor of the learning rate."""
@@ -45,13 +49,38 @@ def warmup_cosine(warmup: float = 0.05) -> Schedule:
     Raises:
         ValueError: warmup is not in [0, 1).
     """
-    if not 0 <= warmup < 1:
-        raise ValueError(f"warmup is {warmup}: give the share of the run, at least 0 and less than 1.")
+    need_number("warmup", warmup, least=0, below=1, fix="the share of the run, at least 0 and less than 1")
+    return WarmupCosine(float(warmup))
 
-    def factor(step: int, steps: int) -> float:
-        rising = warmup * steps
+
+@dataclass(frozen=True)
+class WarmupCosine:
+    """What `warmup_cosine` gives: a schedule that a saved run can compare with another.
+
+    Attributes:
+        warmup: share of the run that warms up.
+    """
+
+    warmup: float
+
+    def __call__(self, step: int, steps: int) -> float:
+        """The factor of mini-batch `step`, counted from 0, of `steps`."""
+        rising = self.warmup * steps
         if step < rising:
             return min(1.0, (step + 1) / rising)  # not 0: the first mini-batch is to count, too
         return (1 + math.cos(math.pi * (step - rising) / (steps - rising))) / 2
 
-    return factor
+
+def factor_of(schedule: Schedule, step: int, steps: int) -> float:
+    """What a schedule says of mini-batch `step` of `steps`.
+
+    Raises:
+        ValueError: it is no number, negative, NaN or infinite.
+    """
+    factor = schedule(step, steps)
+    if isinstance(factor, bool) or not isinstance(factor, Real) or not 0 <= factor < math.inf:
+        raise ValueError(
+            f"schedule gives {shown(factor)} for mini-batch {step} of {steps}: let it give a finite number that is "
+            "not negative."
+        )
+    return float(factor)

@@ -187,3 +187,20 @@ def test_weight_decay_survives_resuming(make_toy: type, toy_data: ImageDataset, 
     made(1, checkpoint=tmp_path / "run")
     resumed = made(3, checkpoint=tmp_path / "run", resume=True)
     assert equal(state(made(3)), state(resumed))
+
+
+@pytest.mark.parametrize("bad", [-0.1, math.nan, math.inf, None, torch.ones(2)])
+def test_a_factor_that_makes_no_sense_stops_the_run_before_the_step(
+    bad: object, make_toy: type, toy_data: ImageDataset
+) -> None:
+    method = make_toy()
+    before = state(method)
+    with pytest.raises(
+        ValueError, match=r"schedule gives .* for mini-batch 0 of 5: let it give a finite number"
+    ):
+        fit(method, toy_data, schedule=lambda *_: bad, **QUIET)
+    assert equal(state(method), before)
+
+
+def test_equal_schedules_are_equal() -> None:
+    assert warmup_cosine(0.1) == warmup_cosine(0.1) != warmup_cosine(0.2)
