@@ -31,9 +31,9 @@ def load_folder(
     """Load your own pictures: resized to cover a square, then cropped around the centre.
 
     Each sub-folder is a class, also one without pictures, and a picture deeper inside belongs to it. The classes
-    are numbered in the order of their names. Pictures directly in the folder are class 0 if there are no
-    sub-folders, and "not labelled", −1, if there are. For a second folder with the same numbers, say a test set,
-    give `classes=train.classes`.
+    are numbered in the order of their names. Pictures directly in the folder have label 0 if there are no classes,
+    and −1, "not labelled", if there are. For a second folder with the same numbers, say a test set, give
+    `classes=train.classes`.
 
     Names that start with a dot, and `__MACOSX`, are passed over, as are files of other kinds. A link is followed
     if what it points to is not in the folder anyway; no picture counts twice. Of an animation the first frame is

@@ -243,6 +243,7 @@ def test_links_are_followed_once(tmp_path: Path) -> None:
     picture(root / "cats" / "1.png", colour=10)
     picture(other / "deep" / "2.png", colour=20)
     picture(other / "3.png", colour=30)
+    picture(tmp_path / "beside.png", colour=40)
     link(root / "cats" / "loop", root)
     link(root / "cats" / "up", tmp_path)  # holds the whole folder: would bring in what lies beside it
     link(root / "a_cats", root / "cats")  # comes before cats by name, and must not take its place
