@@ -36,23 +36,29 @@ def signature_of(kind: type) -> inspect.Signature:
     """The arguments of a class, with those that its `*networks` and `**options` hand on to its base classes."""
     first: dict[str, inspect.Parameter] = {}
     named: dict[str, inspect.Parameter] = {}
-    by_position = True
+    by_position = by_name = True  # whether what is not taken is handed on to the next class
+    rest: list[inspect.Parameter] = []
     for base in kind.__mro__:
-        if "__init__" not in vars(base):
+        if "__init__" not in vars(base) or base in (nn.Module, object):
             continue
         parameters = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
-        forms = {parameter.kind for parameter in parameters}
+        rest = [one for one in parameters if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+        own = not (first or named)
         for one in parameters:
-            if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) or one.name in {**first, **named}:
+            if one in rest or one.name in {**first, **named}:
                 continue
             if by_position and one.kind is not one.KEYWORD_ONLY:
                 first[one.name] = one
-            elif one.default is not one.empty:  # one without a default is filled in by the class itself
+            elif own or one.default is not one.empty:  # without one: filled in by the class itself
                 named[one.name] = one.replace(kind=one.KEYWORD_ONLY)
-        by_position = by_position and inspect.Parameter.VAR_POSITIONAL in forms
-        if inspect.Parameter.VAR_KEYWORD not in forms:
+        by_position = by_position and any(one.kind is one.VAR_POSITIONAL for one in rest)
+        by_name = by_name and any(one.kind is one.VAR_KEYWORD for one in rest)
+        if not by_name:
             break
-    return inspect.Signature([*first.values(), *named.values()])
+    taken = {one.kind: one for one in rest if by_name}  # nobody has said what the rest may be
+    found = [*first.values(), taken.get(inspect.Parameter.VAR_POSITIONAL), *named.values()]
+    found.append(taken.get(inspect.Parameter.VAR_KEYWORD))
+    return inspect.Signature([one for one in found if one is not None])
 
 
 def describe_call(kind: type, args: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
@@ -66,12 +72,19 @@ def describe_call(kind: type, args: tuple[Any, ...], options: dict[str, Any]) ->
     Returns:
         Nothing for a call that does not fit the signature: the constructor itself will say so.
     """
+    signature = signature_of(kind)
     try:
-        bound = signature_of(kind).bind_partial(*args, **options)
+        bound = signature.bind_partial(*args, **options)
     except TypeError:
         return {}
     bound.apply_defaults()
-    return {name: describe(value) for name, value in bound.arguments.items()}
+    found: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+            found |= {key: describe(one) for key, one in value.items()}
+        else:
+            found[name] = describe(value)
+    return found
 
 
 def digest(*tensors: Tensor) -> str:

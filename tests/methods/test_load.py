@@ -12,7 +12,6 @@ from torch import nn
 import gencourse.methods as room
 from gencourse.data import ImageDataset
 from gencourse.methods import (
-    AAE,
     GAN,
     MAE,
     VAE,
@@ -20,9 +19,12 @@ from gencourse.methods import (
     Autoencoder,
     Classifier,
     ContextEncoder,
+    LabelledAAE,
     MixturePrior,
+    SemiSupervisedAAE,
     load,
 )
+from gencourse.networks import Plan
 from gencourse.training import (
     CheckpointError,
     Method,
@@ -33,6 +35,8 @@ from gencourse.training import (
     write_checkpoint,
 )
 from gencourse.widgets.masked_digit import MASKED_DIGIT_WEIGHTS
+
+SMALL = Plan("dense", (8,))
 
 QUIET = {"batch_size": 4, "device": "cpu", "progress": False}
 SMALL_MAE = {"width": 8, "depth": 1, "heads": 2, "decoder_width": 8, "decoder_heads": 2}
@@ -55,11 +59,11 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     [
         lambda: Autoencoder("linear", 3, [1, 28, 28], noise=0.5, seed=4),
         lambda: GAN(width=2, noise_size=3, loss="hinge", critic_steps=2),
-        lambda: VAE(code_size=2, hidden=(8,)),
-        lambda: AAE(code_size=2, hidden=(8,), judge=(4,), prior=MixturePrior(5)),
-        lambda: WAE(code_size=2, hidden=(8,), weight=3),
+        lambda: VAE(Plan("dense", (8,)), code_size=2),
+        lambda: LabelledAAE(Plan("dense", (8,)), 2, judge=(4,), prior=MixturePrior(5), classes=5),
+        lambda: WAE(Plan("dense", (8,)), 2, weight=3),
         lambda: MAE(mask_ratio=0.5, **SMALL_MAE),
-        lambda: ContextEncoder(mask=torch.ones(28, 28).tril(), width=2),
+        lambda: ContextEncoder(mask=torch.ones(28, 28).tril(), network=Plan("conv", width=2)),
     ],
 )
 def test_a_method_comes_back_from_its_weights(make: Callable[[], Method], tmp_path: Path) -> None:
@@ -78,7 +82,7 @@ def test_a_method_comes_back_from_its_weights(make: Callable[[], Method], tmp_pa
 
 
 def test_a_method_comes_back_from_a_run_plain_or_averaged(tmp_path: Path) -> None:
-    method = Autoencoder(code_size=2, hidden=(8,))
+    method = Autoencoder(SMALL, code_size=2)
     path = tmp_path / "run"
     history = fit(method, pictures(), checkpoint=path, average=0.5, learning_rate=0.1, **QUIET)
     assert same(load(path), method)
@@ -111,7 +115,7 @@ def test_what_is_ones_own_is_asked_for(tmp_path: Path) -> None:
     "name", ["Mine", "nn.Linear", "os", "Prior", "degraded", "load", "__builtins__", "", None, 3]
 )
 def test_only_methods_of_the_room_are_built(name: object, tmp_path: Path) -> None:
-    save_weights(tmp_path / "w", Autoencoder(hidden=(8,)))
+    save_weights(tmp_path / "w", Autoencoder(SMALL))
     tensors, facts = read_checkpoint(tmp_path / "w")
     write_checkpoint(tmp_path / "w", tensors, facts | {"class": name})
     with pytest.raises(CheckpointError, match=r"is no method of gencourse.methods: build it yourself"):
@@ -133,7 +137,7 @@ def test_only_methods_of_the_room_are_built(name: object, tmp_path: Path) -> Non
     ],
 )
 def test_arguments_that_do_not_fit_get_one_sentence(change: dict, says: str, tmp_path: Path) -> None:
-    save_weights(tmp_path / "w", Autoencoder(code_size=3, hidden=(8,)))
+    save_weights(tmp_path / "w", Autoencoder(SMALL, code_size=3))
     tensors, facts = read_checkpoint(tmp_path / "w")
     facts["arguments"] |= change
     write_checkpoint(tmp_path / "w", tensors, facts)
@@ -150,8 +154,7 @@ def test_plain_modules_are_not_methods(tmp_path: Path) -> None:
 
 
 def test_a_dataset_is_left_out_where_it_may_be(tmp_path: Path) -> None:
-    given = {"code_size": 2, "hidden": (8,), "judge": (4,), "labels": "semi_supervised"}
-    method = AAE(labelled=pictures(), **given)
+    method = SemiSupervisedAAE(Plan("dense", (8,)), 2, judge=(4,), labelled=pictures())
     save_weights(tmp_path / "w", method)
     loaded = load(tmp_path / "w")
     assert same(loaded, method) and loaded.labelled is None

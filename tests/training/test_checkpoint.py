@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import gencourse
 from gencourse.methods import GAN, Autoencoder
+from gencourse.networks import Plan
 from gencourse.training import (
     CheckpointError,
     check_destination,
@@ -26,6 +27,8 @@ from gencourse.training import (
     write_checkpoint,
 )
 from gencourse.training.checkpoint import clear_leftovers
+
+SMALL = Plan("dense", (8,))
 
 
 def test_what_is_written_comes_back(tmp_path: Path) -> None:
@@ -376,24 +379,26 @@ def weights(module: nn.Module) -> dict[str, Tensor]:
             "made with likelihood = 'gaussian', this method has likelihood = 'bernoulli'",
         ),
         ({"sparsity": 1.0}, "made with sparsity = 0.0"),
-        ({"hidden": [9]}, r"made with hidden = \[8\], this method has hidden = \[9\]"),
-        ({"width": 3}, "made with width = 16"),  # this network does not use it
+        (
+            {"network": Plan("dense", (9,))},
+            r"made with network = .*\[8\].*, this method has network = .*\[9\]",
+        ),
     ],
 )
 def test_weights_go_only_into_a_method_that_was_built_alike(other: dict, says: str, tmp_path: Path) -> None:
-    given = {"code_size": 3, "hidden": (8,)}
+    given = {"network": SMALL, "code_size": 3}
     save_weights(tmp_path / "w", Autoencoder(**given))
     method = Autoencoder(**{**given, **other})
     before = weights(method)
     with pytest.raises(CheckpointError, match=says):
         load_weights(tmp_path / "w", method)
     assert all(torch.equal(t, before[name]) for name, t in weights(method).items())
-    if "hidden" not in other:
+    if "network" not in other:
         load_weights(tmp_path / "w", method, ignore=tuple(other))
 
 
 def test_a_list_is_a_tuple_a_whole_number_a_float_and_the_seed_free(tmp_path: Path) -> None:
-    one, other = Autoencoder(hidden=(8,), seed=1), Autoencoder("dense", hidden=[8], noise=0, seed=2)
+    one, other = Autoencoder(Plan("dense", [8]), seed=1), Autoencoder(SMALL, noise=0, seed=2)
     save_weights(tmp_path / "w", one)
     load_weights(tmp_path / "w", other)
     assert all(torch.equal(a, b) for a, b in zip(weights(one).values(), weights(other).values(), strict=True))
@@ -403,25 +408,25 @@ def test_the_class_counts_unless_ignored(tmp_path: Path) -> None:
     class Mine(Autoencoder):
         pass
 
-    save_weights(tmp_path / "w", Autoencoder(hidden=(8,)))
+    save_weights(tmp_path / "w", Autoencoder(SMALL))
     with pytest.raises(
         CheckpointError, match="made with class = 'Autoencoder', this method has class = 'Mine'"
     ):
-        load_weights(tmp_path / "w", Mine(hidden=(8,)))
-    load_weights(tmp_path / "w", Mine(hidden=(8,)), ignore="class")
+        load_weights(tmp_path / "w", Mine(SMALL))
+    load_weights(tmp_path / "w", Mine(SMALL), ignore="class")
     with pytest.raises(CheckpointError, match="class = 'Autoencoder'"):
         load_weights(tmp_path / "w", GAN())
 
 
 def test_an_argument_newer_than_the_file_must_have_its_default(tmp_path: Path) -> None:
-    method = Autoencoder(hidden=(8,))
+    method = Autoencoder(SMALL)
     save_weights(tmp_path / "w", method)
     tensors, facts = read_checkpoint(tmp_path / "w")
     del facts["arguments"]["noise"]
     write_checkpoint(tmp_path / "w", tensors, facts)
     load_weights(tmp_path / "w", method)
     with pytest.raises(CheckpointError, match=r"noise = 0.0, this method has noise = 0.1"):
-        load_weights(tmp_path / "w", Autoencoder(hidden=(8,), noise=0.1))
+        load_weights(tmp_path / "w", Autoencoder(SMALL, noise=0.1))
     facts["arguments"]["gone"] = 3
     write_checkpoint(tmp_path / "w", tensors, facts)
     with pytest.raises(CheckpointError, match="gone = 3, this method has gone = 'nothing'"):
@@ -442,7 +447,7 @@ def test_prefixes_of_wrappers_are_understood_both_ways(
     wrap: Callable[[nn.Module], nn.Module], inside: bool, tmp_path: Path
 ) -> None:
     def made(wrapped: bool) -> nn.Module:
-        method = Autoencoder(code_size=3, hidden=(8,))
+        method = Autoencoder(SMALL, code_size=3)
         if wrapped and inside:
             method.encoder = wrap(method.encoder)
         return wrap(method) if wrapped and not inside else method

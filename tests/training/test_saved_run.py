@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from gencourse.data import ImageDataset
 from gencourse.methods import GAN, Autoencoder
+from gencourse.networks import Plan
 from gencourse.training import (
     CheckpointError,
     History,
@@ -30,6 +31,7 @@ from gencourse.training import (
 from gencourse.training.saved_run import restore_run, run_facts, run_size
 
 QUIET = {"batch_size": 8, "device": "cpu", "progress": False}
+SMALL = Plan("dense", (8,))
 Edit = Callable[[dict[str, Tensor], dict], object]
 
 
@@ -105,10 +107,10 @@ def points(shape: tuple[int, int, int]) -> ImageDataset:
 @pytest.mark.parametrize(
     ("kind", "built", "change"),
     [
-        (Autoencoder, {"hidden": (8,)}, {"noise": 0.1}),
-        (Autoencoder, {"hidden": (8,)}, {"sparsity": 0.1}),
-        (Autoencoder, {"hidden": (8,)}, {"likelihood": "bernoulli"}),
-        (Autoencoder, {"hidden": (8,)}, {"seed": 1}),
+        (Autoencoder, {"network": SMALL}, {"noise": 0.1}),
+        (Autoencoder, {"network": SMALL}, {"sparsity": 0.1}),
+        (Autoencoder, {"network": SMALL}, {"likelihood": "bernoulli"}),
+        (Autoencoder, {"network": SMALL}, {"seed": 1}),
         (GAN, {"width": 2, "noise_size": 4}, {"loss": "hinge"}),
         (GAN, {"width": 2, "noise_size": 4}, {"r1": 1.0}),
         (GAN, {"width": 2, "noise_size": 4}, {"gradient_penalty": 1.0}),
@@ -330,7 +332,7 @@ def test_the_size_of_a_run_is_known_beforehand(
     make_toy: type, toy_data: ImageDataset, tmp_path: Path
 ) -> None:
     for average in (None, 0.9):
-        method = Autoencoder(hidden=(256,))
+        method = Autoencoder(Plan("dense", (256,)))
         path = tmp_path / f"run {average}"
         fit(method, points((1, 28, 28)), checkpoint=path, average=average, **QUIET)
         assert path.stat().st_size <= run_size(method, average) < 1.2 * path.stat().st_size + 1_000_000
