@@ -216,9 +216,12 @@ def need_records(name: str, rows: Any, **columns: Callable[[str, Any], None]) ->
         rows: what was given.
         columns: name of a column to what looks at its values, for example `need_number`.
     """
-    need_sequence(name, rows, f"records with {', '.join(columns)}")
+    wanted = f"dictionaries with {', '.join(columns)}" if columns else "dictionaries"
+    need_sequence(name, rows, wanted)
     for index, row in enumerate(rows):
-        need_kind(f"{name}[{index}]", row, Mapping, f"a record with {', '.join(columns)}")
+        need_kind(f"{name}[{index}]", row, Mapping, f"{wanted}, one a row")
+        if not row:
+            raise ValueError(f"{name}[{index}] is empty: give {wanted}.")
         for column, look in columns.items():
             if column not in row:
                 raise ValueError(f"{name}[{index}] has no {column!r}: give {', '.join(columns)}.")
