@@ -109,7 +109,9 @@ def label_probe(
     need_probe("codes", codes, labels, test_codes, test_labels)
     need_seed("seed", seed)
     counts = labels.unique(return_counts=True)[1]
-    if counts.min() < 2 or math.ceil(len(codes) / 10) < len(counts):  # a tenth is held out to know when to stop
+    if counts.min() < 2 or math.ceil(len(codes) / 10) < len(
+        counts
+    ):  # a tenth is held out to know when to stop
         raise ValueError(
             f"labels has {len(counts)} classes, the rarest {int(counts.min())} times in {len(codes)} codes: give "
             "ten codes for each class, and every label twice at least."

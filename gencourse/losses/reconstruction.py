@@ -85,7 +85,9 @@ def bernoulli_nll(logits: Tensor, x: Tensor) -> Tensor:
         ValueError: the shapes differ, or (looked at on a CPU) the first picture is not in [0, 1].
     """
     _same_form("logits", logits, x)
-    need_pictures("x", x[:1], "(1, ...)", values=on_cpu(x))  # the first one tells for the rest, and costs little
+    need_pictures(
+        "x", x[:1], "(1, ...)", values=on_cpu(x)
+    )  # the first one tells for the rest, and costs little
     return F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
 
 

@@ -167,7 +167,9 @@ def split_by_mask(tokens: Tensor, mask: Tensor, kept: int | None = None) -> tupl
     need_tensor("mask", mask, kind="any")
     need_same_device("mask", mask, "tokens", tokens)
     if mask.shape != tokens.shape[:2]:
-        raise ValueError(f"mask has shape {tuple(mask.shape)}: give {tuple(tokens.shape[:2])}, one for each of tokens.")
+        raise ValueError(
+            f"mask has shape {tuple(mask.shape)}: give {tuple(tokens.shape[:2])}, one for each of tokens."
+        )
     count = mask.shape[1]
     if kept is not None:
         need_whole("kept", kept, 0, count)
