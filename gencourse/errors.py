@@ -114,7 +114,9 @@ def need_whole(name: str, value: Any, least: int = 1, most: float = math.inf) ->
 
 def need_size(name: str, value: Any, least: int = 1) -> None:
     """How many units, channels, classes or samples there are to be: a whole number that a machine can hold."""
-    need_whole(name, value, least, _MOST)
+    need_whole(name, value, least)
+    if value > _MOST:
+        raise ValueError(f"{name} is {shown(value)}: give at most {_MOST}.")
 
 
 def need_seed(name: str, value: Any) -> None:

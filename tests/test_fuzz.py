@@ -47,7 +47,18 @@ from torch import Tensor, nn
 import gencourse
 from gencourse.data import ImageDataset, PointDataset, ring
 
-ROOMS = ("gencourse", "losses", "networks", "evaluation", "figures", "widgets", "data", "methods", "training", "exercises")
+ROOMS = (
+    "gencourse",
+    "losses",
+    "networks",
+    "evaluation",
+    "figures",
+    "widgets",
+    "data",
+    "methods",
+    "training",
+    "exercises",
+)
 PENDING = ("data", "methods", "training", "exercises")  # rooms whose doors are still being built: not run yet
 
 KINDS = (
@@ -159,8 +170,16 @@ def folder() -> Path:
     (root / "a.gz").write_bytes(gzip.compress(b"\x00\x00\x08\x01\x00\x00\x00\x02\x05\x06"))
     training = importlib.import_module("gencourse.training")
     training.save_weights(root / "a.safetensors", linear_decoder())
-    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": ["x = 1\n"]}
-    (root / "a.ipynb").write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    cell = {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+        "source": ["x = 1\n"],
+    }
+    (root / "a.ipynb").write_text(
+        json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
     return root
 
 
@@ -212,7 +231,9 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "l1_penalty": lambda: dict(z=numbers(3, 4)),
         "kl_to_standard_normal": lambda: dict(mean=numbers(3, 4), log_var=numbers(3, 4)),
         "mmd": lambda: dict(z=numbers(4, 2), prior_z=numbers(5, 2)),
-        "masked_patch_loss": lambda: dict(prediction=pixels(2, 4, 3), target=pixels(2, 4, 3) / 2, mask=half_mask(2, 4)),
+        "masked_patch_loss": lambda: dict(
+            prediction=pixels(2, 4, 3), target=pixels(2, 4, 3) / 2, mask=half_mask(2, 4)
+        ),
         "masked_patch_error": lambda: dict(
             prediction=pixels(2, 4, 3), target=pixels(2, 4, 3) / 2, mask=half_mask(2, 4)
         ),
@@ -225,7 +246,9 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
     },
     "networks": {
         "coder": lambda: dict(network="dense"),
-        "ConvEncoder.forward": lambda: dict(self=made("networks.ConvEncoder", shape=(1, 28, 28), code_size=3, width=2)),
+        "ConvEncoder.forward": lambda: dict(
+            self=made("networks.ConvEncoder", shape=(1, 28, 28), code_size=3, width=2)
+        ),
         "ConvDecoder.forward": lambda: dict(
             self=made("networks.ConvDecoder", code_size=3, shape=(1, 28, 28), width=2), z=numbers(5, 3)
         ),
@@ -255,7 +278,9 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "split_by_mask": lambda: dict(tokens=numbers(2, 4, 3), mask=half_mask(2, 4), kept=2),
         "fill_and_restore": lambda: dict(visible=numbers(2, 2, 3), mask_token=numbers(3), restore=restored()),
         "sincos_positions": lambda: dict(rows=2, columns=3, width=8),
-        "attention": lambda: dict(query=numbers(2, 1, 4, 3), key=numbers(2, 1, 4, 3), value=numbers(2, 1, 4, 3)),
+        "attention": lambda: dict(
+            query=numbers(2, 1, 4, 3), key=numbers(2, 1, 4, 3), value=numbers(2, 1, 4, 3)
+        ),
         "TransformerBlock": lambda: dict(width=8, heads=2),
         "TransformerBlock.forward": lambda: dict(
             self=made("networks.TransformerBlock", width=8, heads=2), x=numbers(2, 4, 8)
@@ -292,7 +317,10 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         ),
         "features_of": lambda: dict(features=flat),
         "linear_probe": lambda: dict(
-            features=numbers(20, 2), labels=labels(20, 2), test_features=numbers(6, 2), test_labels=labels(6, 2)
+            features=numbers(20, 2),
+            labels=labels(20, 2),
+            test_features=numbers(6, 2),
+            test_labels=labels(6, 2),
         ),
         "kmeans_purity": lambda: dict(features=numbers(12, 2), labels=labels(12), clusters=3),
         "two_sample_accuracy": lambda: dict(a=numbers(20, 2), b=numbers(24, 2)),
@@ -312,7 +340,8 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
     },
     "figures": {
         "trade_off": lambda: dict(
-            rows=[{"weight": w, "psnr": 20.0 - w, "distance": 2.0 + w} for w in (0.0, 1.0)], highlight={"a": (19.0, 2.0)}
+            rows=[{"weight": w, "psnr": 20.0 - w, "distance": 2.0 + w} for w in (0.0, 1.0)],
+            highlight={"a": (19.0, 2.0)},
         ),
         "dirac_paths": lambda: dict(paths={"a": numbers(5, 2)}),
         "code_planes": lambda: dict(planes={"a": numbers(5, 2), "b": numbers(5, 2)}),
@@ -326,7 +355,8 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "mae_idea": lambda: dict(picture=pixels(1, 28, 28)),
         "mask_ratio_curves": lambda: dict(
             rows=[
-                {"ratio": q, "error_at_three_quarters": q, "fine_tuned": 0.9, "probed": 0.8} for q in (0.5, 0.75)
+                {"ratio": q, "error_at_three_quarters": q, "fine_tuned": 0.9, "probed": 0.8}
+                for q in (0.5, 0.75)
             ]
         ),
         "position_map": lambda: dict(positions=numbers(4, 8), side=2, places=((0, 1), (1, 1))),
@@ -339,10 +369,17 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
     "widgets": {
         "DiracGame": lambda: dict(start=[1.0, 0.0], loss="logistic", mode="simultaneous", h=0.2, gamma=0.0),
         "LatentExplorer.from_autoencoder": lambda: dict(model=linear_decoder(), codes=numbers(5, 2)),
-        "LatentPlanes.from_methods": lambda: dict(methods={"a": linear_decoder()}, codes={"a": numbers(5, 2)}, conditional=None, style_codes=None),
+        "LatentPlanes.from_methods": lambda: dict(
+            methods={"a": linear_decoder()}, codes={"a": numbers(5, 2)}, conditional=None, style_codes=None
+        ),
         "MaskedDigit.from_mae": lambda: dict(model=small_mae(), pictures=pictures(2), labels=labels(2)),
         "RunPlayer.from_frames": lambda: dict(
-            real=numbers(6, 2), runs=[recorded_run()], extent=(-3.0, 3.0), steps=(0, 10), centres=numbers(3, 2), near=0.5
+            real=numbers(6, 2),
+            runs=[recorded_run()],
+            extent=(-3.0, 3.0),
+            steps=(0, 10),
+            centres=numbers(3, 2),
+            near=0.5,
         ),
         "TradeOff.from_frames": lambda: dict(
             pictures=pixels(2, 1, 4, 4),
@@ -367,13 +404,17 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         ),
     },
     "data": {
-        "ImageDataset": lambda: dict(images=images().images, labels=images().labels, name="a", classes=("zero", "one")),
+        "ImageDataset": lambda: dict(
+            images=images().images, labels=images().labels, name="a", classes=("zero", "one")
+        ),
         "ImageDataset.take": lambda: dict(self=images(), index=2),
         "ImageDataset.of_class": lambda: dict(self=images(), labels=(1,)),
         "ImageDataset.of_each_class": lambda: dict(self=images(), n=2),
         "ImageDataset.hide_labels": lambda: dict(self=images(), keep=2),
         "ImageDataset.batches": lambda: dict(self=images(), batch_size=3),
-        "PointDataset": lambda: dict(points=points().points, labels=points().labels, centres=points().centres),
+        "PointDataset": lambda: dict(
+            points=points().points, labels=points().labels, centres=points().centres
+        ),
         "PointDataset.batches": lambda: dict(self=points(), batch_size=3),
         "PointDataset.cluster_of": lambda: dict(self=points(), points=numbers(5, 2), near=0.5),
         "load": lambda: dict(name="digits", root=folder()),
@@ -405,7 +446,9 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "load_weights": lambda: dict(path=folder() / "a.safetensors", method=linear_decoder()),
         "read_checkpoint": lambda: dict(path=folder() / "a.safetensors"),
         "save_weights": lambda: dict(path=new_path(".safetensors"), method=linear_decoder(), facts={}),
-        "write_checkpoint": lambda: dict(path=new_path(".safetensors"), tensors={"a": numbers(3)}, facts={"b": 1}),
+        "write_checkpoint": lambda: dict(
+            path=new_path(".safetensors"), tensors={"a": numbers(3)}, facts={"b": 1}
+        ),
         "scaled_learning_rate": lambda: dict(base=1e-3, batch_size=64),
         "seeded": lambda: dict(seed=0),
     },
@@ -444,7 +487,15 @@ def mixture() -> Any:
 
 @functools.cache
 def small_mae() -> Any:
-    sizes = {"patch": 7, "width": 8, "depth": 1, "heads": 2, "decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
+    sizes = {
+        "patch": 7,
+        "width": 8,
+        "depth": 1,
+        "heads": 2,
+        "decoder_width": 8,
+        "decoder_depth": 1,
+        "decoder_heads": 2,
+    }
     return importlib.import_module("gencourse.methods").MAE(**sizes)
 
 
@@ -456,7 +507,11 @@ def history() -> Any:
 
 # (what, argument, kind) to the reason; "*" stands for any. What is listed may give any result, but no raw error.
 EXCEPTIONS: dict[tuple[str, str, str], str] = {
-    ("losses.*", "*", "nan"): "a loss of NaN is NaN: looking would cost a pass over the batch, and `update` stops there",
+    (
+        "losses.*",
+        "*",
+        "nan",
+    ): "a loss of NaN is NaN: looking would cost a pass over the batch, and `update` stops there",
     ("losses.*", "*", "inf"): "the same for infinity",
     ("losses.*", "*", "huge"): "and for what leaves the range of float32",
     ("networks.*", "*", "nan"): "the same: NaN comes out as NaN",
@@ -601,7 +656,9 @@ def doors(room: str) -> Iterator[Door]:
         if isinstance(thing, type) and issubclass(thing, Exception):
             continue
         if inspect.signature(thing).parameters or isinstance(thing, type):
-            if not (room == "widgets" and isinstance(thing, type) and name != "DiracGame"):  # made by from_...
+            if not (
+                room == "widgets" and isinstance(thing, type) and name != "DiracGame"
+            ):  # made by from_...
                 yield Door(f"{room}.{name}", thing, functools.partial(_arguments, room, name, thing))
         if isinstance(thing, type):
             yield from _methods(room, name, thing)
@@ -619,7 +676,11 @@ def _methods(room: str, name: str, kind: type) -> Iterator[Door]:
         if isinstance(thing, classmethod | staticmethod):
             call = getattr(kind, method)
             if inspect.signature(call).parameters:
-                yield Door(f"{room}.{name}.{method}", call, functools.partial(_arguments, room, f"{name}.{method}", call))
+                yield Door(
+                    f"{room}.{name}.{method}",
+                    call,
+                    functools.partial(_arguments, room, f"{name}.{method}", call),
+                )
         elif inspect.isfunction(thing) and len(inspect.signature(thing).parameters) > 1:
             make = functools.partial(_arguments, room, f"{name}.{method}", thing)
             yield Door(f"{room}.{name}.{method}", thing, make)
@@ -639,7 +700,9 @@ def _arguments(room: str, name: str, call: Callable[..., Any]) -> dict[str, Any]
         elif parameter.default is not parameter.empty and parameter.default is not None:
             values[parameter.name] = parameter.default
         else:
-            raise LookupError(f"no valid value is known for {parameter.name!r} of {room}.{name}: put one in TABLE.")
+            raise LookupError(
+                f"no valid value is known for {parameter.name!r} of {room}.{name}: put one in TABLE."
+            )
     return values
 
 
@@ -691,7 +754,11 @@ def leaves(result: Any) -> Iterator[Any]:
 
 
 def finite(result: Any) -> bool:
-    return all(bool(torch.as_tensor(leaf, dtype=torch.float64).detach().isfinite().all()) for leaf in leaves(result) if not _whole(leaf))
+    return all(
+        bool(torch.as_tensor(leaf, dtype=torch.float64).detach().isfinite().all())
+        for leaf in leaves(result)
+        if not _whole(leaf)
+    )
 
 
 def _whole(leaf: Any) -> bool:
@@ -702,7 +769,11 @@ def alike(result: Any, plain: Any) -> bool:
     own, other = list(leaves(result)), list(leaves(plain))
     return len(own) == len(other) and all(
         torch.allclose(
-            torch.as_tensor(a).detach().double(), torch.as_tensor(b).detach().double(), rtol=1e-3, atol=1e-4, equal_nan=True
+            torch.as_tensor(a).detach().double(),
+            torch.as_tensor(b).detach().double(),
+            rtol=1e-3,
+            atol=1e-4,
+            equal_nan=True,
         )
         for a, b in zip(own, other, strict=True)
     )
@@ -758,7 +829,9 @@ def _sentence(error: Exception, argument: str) -> tuple[str, str]:
     own = Path(gencourse.__file__).parent in Path(where).parents
     text = str(error)
     trait = type(error).__name__ == "TraitError"
-    documented = own and isinstance(error, RuntimeError | AssertionError | FileNotFoundError | FileExistsError)
+    documented = own and isinstance(
+        error, RuntimeError | AssertionError | FileNotFoundError | FileExistsError
+    )
     if not isinstance(error, TypeError | ValueError) and not documented and not trait:
         return "fault", f"{type(error).__name__}: {text[:160]}"
     if not own and not trait:
@@ -817,7 +890,9 @@ def fuzz(room: str) -> tuple[Counter[tuple[str, str]], list[str]]:
             except Exception as error:
                 count("valid", "fault", f"{door.name} with valid arguments: {type(error).__name__}: {error}")
                 continue
-            count("valid", "result" if finite(plain) else "fault", f"{door.name}: valid arguments, not finite")
+            count(
+                "valid", "result" if finite(plain) else "fault", f"{door.name}: valid arguments, not finite"
+            )
             for argument, value in door.make().items():
                 if argument == "self":
                     continue
@@ -830,7 +905,9 @@ def fuzz(room: str) -> tuple[Counter[tuple[str, str]], list[str]]:
                     kind, bad = next(x for i, x in enumerate(spoiled(given)) if i == number)
                     if bad is None and optional:
                         continue
-                    outcome, why = judged(door, argument, kind, {**values, argument: (bad,) if many else bad}, plain)
+                    outcome, why = judged(
+                        door, argument, kind, {**values, argument: (bad,) if many else bad}, plain
+                    )
                     count(kind, outcome, f"{door.name}({argument}: {kind}, {_short(bad)}): {why}")
                 plt.close("all")
     return counts, faults
@@ -841,7 +918,10 @@ def summary(counts: Mapping[tuple[str, str], int]) -> str:
     kinds = [kind for kind in ("valid", *KINDS) if any(k == kind for k, _ in counts)]
     lines = [f"{'kind':10}{'calls':>8}{'results':>9}{'sentences':>11}{'faults':>8}"]
     for kind in [*kinds, "all"]:
-        own = [sum(n for (k, o), n in counts.items() if o == outcome and kind in (k, "all")) for outcome in _OUTCOMES]
+        own = [
+            sum(n for (k, o), n in counts.items() if o == outcome and kind in (k, "all"))
+            for outcome in _OUTCOMES
+        ]
         lines.append(f"{kind:10}{sum(own):8}{own[0]:9}{own[1]:11}{own[2]:8}")
     return "\n".join(lines)
 
@@ -850,7 +930,9 @@ _OUTCOMES = ("result", "sentence", "fault")
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_a_spoiled_argument_gives_a_right_result_or_a_sentence(room: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_spoiled_argument_gives_a_right_result_or_a_sentence(
+    room: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     if room in PENDING:
         pytest.skip("this room's doors are still being built")
     counts, faults = fuzz(room)
