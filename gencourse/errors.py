@@ -9,7 +9,6 @@ therefore look at values on a CPU only (`on_cpu`); what is called by hand looks 
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -54,6 +53,7 @@ _KINDS = {
     "whole": lambda x: not (x.is_floating_point() or x.is_complex() or x.dtype == torch.bool),
     "any": lambda x: not x.is_complex(),
 }
+_AXES: dict[str, tuple[tuple[int | None, ...], bool]] = {}  # forms that were read already, see `_axes`
 _SLACK = 1e-3  # rounding may carry a pixel this far out of [0, 1]
 _LARGEST = 1e15  # whose square is far from the end of float32
 _MOST = 10_000_000  # more units, channels, classes or samples than any program of this course can hold
@@ -386,11 +386,12 @@ def _fits(shape: tuple[int, ...], form: str) -> bool:
     return all(axis is None or axis == length for axis, length in zip(axes, shape, strict=False))
 
 
-@functools.lru_cache(maxsize=256)
 def _axes(form: str) -> tuple[tuple[int | None, ...], bool]:
     """Lengths of the axes, None for any, and whether more may follow: "(B, 3, ...)" is (None, 3) and True."""
-    names = [axis.strip() for axis in form.strip("()").split(",") if axis.strip()]
-    return tuple(int(n) if n.isdigit() else None for n in names if n != "..."), "..." in names
+    if form not in _AXES:
+        names = [axis.strip() for axis in form.strip("()").split(",") if axis.strip()]
+        _AXES[form] = tuple(int(n) if n.isdigit() else None for n in names if n != "..."), "..." in names
+    return _AXES[form]
 
 
 def _range(least: float, above: float, most: float, below: float) -> str:

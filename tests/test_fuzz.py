@@ -208,7 +208,22 @@ COMMON: dict[str, Callable[[Any], Any]] = {
     "n": lambda self: 4,
     "data": lambda self: images(),
     "x": lambda self: pictures(),
-    "z": lambda self: numbers(5, getattr(self, "code_size", 3)),
+    "z": lambda self: numbers(5, getattr(self, "code_size", None) or getattr(self, "noise_size", 3)),
+    "mean": lambda self: numbers(5, getattr(self, "code_size", 3)),
+    "log_var": lambda self: numbers(5, getattr(self, "code_size", 3)),
+    "x_hat": lambda self: pictures() / 2,
+    "fake": lambda self: pictures() / 2,
+    "given": lambda self: pictures() / 2,
+    "label": lambda self: torch.eye(10)[:5],
+    "mask": lambda self: half_mask(5, getattr(self, "patches", 4)),
+    "patch": lambda self: 7,
+    "labelled": lambda self: None,
+    "conditional": lambda self: None,
+    "theta": lambda self: 1.0,
+    "psi": lambda self: 0.5,
+    "h": lambda self: 0.1,
+    "gamma": lambda self: 0.1,
+    "steps": lambda self: 3,
     "y": lambda self: None,
     "reconstruct": lambda self: same,
     "corrupt": lambda self: same,
@@ -423,12 +438,14 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "ring": lambda: dict(n=10),
     },
     "methods": {
-        "AAE": lambda: dict(prior=made("methods.GaussianPrior", size=8)),
-        "WAE": lambda: dict(prior=made("methods.GaussianPrior", size=8)),
-        "Classifier": lambda: dict(encoder=nn.Sequential(nn.Flatten(), nn.Linear(784, 4))),
+        "AAE": lambda: dict(prior=importlib.import_module("gencourse.methods").GaussianPrior(8)),
+        "WAE": lambda: dict(prior=importlib.import_module("gencourse.methods").GaussianPrior(8)),
+        "AEGAN.scaled": lambda: {k: v for k, v in weight_and_losses().items() if k != "last_layer"},
+        "AEGAN.vae_gan": lambda: dict(options={}),
+        "Classifier": lambda: dict(encoder=discriminator_for_pictures()),
         "ContextEncoder": lambda: dict(mask=(torch.arange(784) % 2).view(28, 28).float()),
+        "PairedAEGAN": lambda: dict(corrupt=same),
         "GAN": lambda: dict(generator=None, discriminator=None),
-        "degraded": dict,
     },
     "training": {
         "fit": lambda: dict(
@@ -470,6 +487,10 @@ def generator() -> Any:
 
 def discriminator() -> Any:
     return made("networks.Discriminator", body=nn.Flatten(), width=4, classes=2)
+
+
+def discriminator_for_pictures() -> Any:
+    return importlib.import_module("gencourse.networks").dense_discriminator((1, 28, 28), hidden=(8,))
 
 
 def classifier() -> Any:
@@ -655,11 +676,9 @@ def doors(room: str) -> Iterator[Door]:
             continue
         if isinstance(thing, type) and issubclass(thing, Exception):
             continue
-        if inspect.signature(thing).parameters or isinstance(thing, type):
-            if not (
-                room == "widgets" and isinstance(thing, type) and name != "DiracGame"
-            ):  # made by from_...
-                yield Door(f"{room}.{name}", thing, functools.partial(_arguments, room, name, thing))
+        by_hand = room != "widgets" or not isinstance(thing, type) or name == "DiracGame"  # or by from_...
+        if by_hand and (isinstance(thing, type) or inspect.signature(thing).parameters):
+            yield Door(f"{room}.{name}", thing, functools.partial(_arguments, room, name, thing))
         if isinstance(thing, type):
             yield from _methods(room, name, thing)
 
@@ -694,7 +713,7 @@ def _arguments(room: str, name: str, call: Callable[..., Any]) -> dict[str, Any]
         if parameter.name in values or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
         if parameter.name == "self":
-            values["self"] = owner = made(f"{room}.{name.split('.')[0]}")
+            values["self"] = owner = _one(room, name.split(".")[0])
         elif parameter.name in COMMON and (parameter.default in (parameter.empty, None)):
             values[parameter.name] = COMMON[parameter.name](owner)
         elif parameter.default is not parameter.empty and parameter.default is not None:
@@ -704,6 +723,13 @@ def _arguments(room: str, name: str, call: Callable[..., Any]) -> dict[str, Any]
                 f"no valid value is known for {parameter.name!r} of {room}.{name}: put one in TABLE."
             )
     return values
+
+
+@functools.cache
+def _one(room: str, name: str) -> Any:
+    """One object of a class, made as the table makes it, or of its defaults."""
+    kind = getattr(importlib.import_module(f"gencourse.{room}"), name)
+    return kind(**(TABLE[room][name]() if name in TABLE[room] else {}))
 
 
 def _run(door: Door, values: dict[str, Any]) -> Any:

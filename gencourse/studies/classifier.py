@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gencourse.data import ImageDataset, load
+from gencourse.data import load
 from gencourse.evaluation import CLASSIFIER_WEIGHTS, DigitClassifier, share_right
 from gencourse.training import Method, Mover, fit, save_weights, seeded
 
