@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import SupportsFloat
 
+from gencourse.errors import need_kind, shown
 from gencourse.presets import preset
 
 __all__ = ["ClaimError", "claim"]
@@ -35,14 +37,22 @@ def claim(
     Raises:
         ClaimError: the value is not a number, or lies outside its band.
         ValueError: no band was given, or an empty one.
+        TypeError: an argument is of another type.
     """
+    need_kind("text", text, str, "the claim in words")
+    for name, end in (("at_least", at_least), ("at_most", at_most)):
+        if not isinstance(end, Real) or math.isnan(end):
+            raise TypeError(f"{name} is {shown(end)}: give a number.")
     if at_least == -math.inf and at_most == math.inf:
         raise ValueError(f"claim({text!r}) has no band: give at_least, at_most or both.")
     if at_least > at_most:
         raise ValueError(
             f"claim({text!r}) has an empty band: at_least={at_least} is above at_most={at_most}."
         )
-    number = float(getattr(value, "detach", lambda: value)())
+    try:
+        number = float(getattr(value, "detach", lambda: value)())
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"value is {shown(value)}: give a number, or a tensor with one element.") from None
     if math.isnan(number):
         raise ClaimError(f"Not a number: {text}")
     if (always or preset().proves) and not at_least <= number <= at_most:

@@ -9,7 +9,6 @@ therefore look at values on a CPU only (`on_cpu`); what is called by hand looks 
 
 from __future__ import annotations
 
-import functools
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -54,6 +53,7 @@ _KINDS = {
     "whole": lambda x: not (x.is_floating_point() or x.is_complex() or x.dtype == torch.bool),
     "any": lambda x: not x.is_complex(),
 }
+_AXES: dict[str, tuple[tuple[int | None, ...], bool]] = {}  # forms that were read already, see `_axes`
 _SLACK = 1e-3  # rounding may carry a pixel this far out of [0, 1]
 _LARGEST = 1e15  # whose square is far from the end of float32
 _MOST = 10_000_000  # more units, channels, classes or samples than any program of this course can hold
@@ -114,7 +114,9 @@ def need_whole(name: str, value: Any, least: int = 1, most: float = math.inf) ->
 
 def need_size(name: str, value: Any, least: int = 1) -> None:
     """How many units, channels, classes or samples there are to be: a whole number that a machine can hold."""
-    need_whole(name, value, least, _MOST)
+    need_whole(name, value, least)
+    if value > _MOST:
+        raise ValueError(f"{name} is {shown(value)}: give at most {_MOST}.")
 
 
 def need_seed(name: str, value: Any) -> None:
@@ -216,9 +218,12 @@ def need_records(name: str, rows: Any, **columns: Callable[[str, Any], None]) ->
         rows: what was given.
         columns: name of a column to what looks at its values, for example `need_number`.
     """
-    need_sequence(name, rows, f"records with {', '.join(columns)}")
+    wanted = f"dictionaries with {', '.join(columns)}" if columns else "dictionaries"
+    need_sequence(name, rows, wanted)
     for index, row in enumerate(rows):
-        need_kind(f"{name}[{index}]", row, Mapping, f"a record with {', '.join(columns)}")
+        need_kind(f"{name}[{index}]", row, Mapping, f"{wanted}, one a row")
+        if not row:
+            raise ValueError(f"{name}[{index}] is empty: give {wanted}.")
         for column, look in columns.items():
             if column not in row:
                 raise ValueError(f"{name}[{index}] has no {column!r}: give {', '.join(columns)}.")
@@ -381,11 +386,12 @@ def _fits(shape: tuple[int, ...], form: str) -> bool:
     return all(axis is None or axis == length for axis, length in zip(axes, shape, strict=False))
 
 
-@functools.lru_cache(maxsize=256)
 def _axes(form: str) -> tuple[tuple[int | None, ...], bool]:
     """Lengths of the axes, None for any, and whether more may follow: "(B, 3, ...)" is (None, 3) and True."""
-    names = [axis.strip() for axis in form.strip("()").split(",") if axis.strip()]
-    return tuple(int(n) if n.isdigit() else None for n in names if n != "..."), "..." in names
+    if form not in _AXES:
+        names = [axis.strip() for axis in form.strip("()").split(",") if axis.strip()]
+        _AXES[form] = tuple(int(n) if n.isdigit() else None for n in names if n != "..."), "..." in names
+    return _AXES[form]
 
 
 def _range(least: float, above: float, most: float, below: float) -> str:

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gencourse.errors import shown
+
 __all__ = ["Source", "show"]
 
 
@@ -38,7 +40,9 @@ def show(obj: Any) -> Source:
         code, line = inspect.getsourcelines(obj)
         file = Path(inspect.getsourcefile(obj) or "")
     except (TypeError, OSError):
-        raise TypeError(f"show({obj!r}): no Python source. Give a function, class or module.") from None
+        raise TypeError(
+            f"obj is {shown(obj)}, which has no Python source: give a function, class or module."
+        ) from None
     package = Path(sys.modules["gencourse"].__file__ or "").parent
     where = file.relative_to(package.parent).as_posix() if file.is_relative_to(package) else file.name
     return Source(inspect.cleandoc("\n" + "".join(code)) + "\n", f"{where}, line {max(line, 1)}")

@@ -53,5 +53,5 @@ def test_what_lies_outside_the_package_has_no_path() -> None:
 
 @pytest.mark.parametrize("thing", [3, "text", len, Autoencoder(Plan("dense", (1,)), 1)])
 def test_what_has_no_source_is_refused(thing: object) -> None:
-    with pytest.raises(TypeError, match=r"no Python source. Give a function, class or module"):
+    with pytest.raises(TypeError, match=r"no Python source: give a function, class or module"):
         show(thing)

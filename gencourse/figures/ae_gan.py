@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.patches import FancyArrowPatch
 from torch import Tensor
 
-from gencourse.figures.style import box, style
+from gencourse.errors import (
+    need_finite,
+    need_kind,
+    need_named,
+    need_number,
+    need_records,
+    need_sequence,
+    need_tensor,
+)
+from gencourse.figures.style import box, need_seeds, style
 
 __all__ = ["ae_gan_idea", "dirac_paths", "gaussian_frontier", "trade_off"]
 
@@ -58,7 +68,19 @@ def trade_off(rows: Sequence[Mapping[str, float]], highlight: Mapping[str, tuple
     Args:
         rows: records with "weight", "psnr" and "distance"; one line joins the means over seeds.
         highlight: name to (psnr, distance) of single runs, drawn as crosses.
+
+    Raises:
+        ValueError: a number is missing or not finite, a distance is not above 0 (its axis is logarithmic), or
+            there are not as many seeds for each weight.
     """
+    need_records("rows", rows, weight=need_number, psnr=need_number, distance=_need_positive)
+    need_seeds("rows", rows, "weight")
+    need_kind("highlight", highlight, Mapping, "a dictionary of name to (psnr, distance)")
+    for name, pair in highlight.items():
+        need_kind(f"highlight[{name!r}]", name, str, "names as text")
+        need_sequence(f"highlight[{name!r}]", pair, "two numbers, psnr and distance", 2)
+        need_number(f"highlight[{name!r}][0]", pair[0])
+        _need_positive(f"highlight[{name!r}][1]", pair[1])
     weights = sorted({r["weight"] for r in rows})
     with style():
         _, axis = plt.subplots(figsize=(6.6, 4.0))
@@ -127,12 +149,20 @@ def dirac_paths(paths: Mapping[str, Tensor]) -> None:
 
     Args:
         paths: title to (θ, ψ) of each step, shape (steps + 1, 2).
+
+    Raises:
+        ValueError: there is no path, or one of another shape or with a number that is not finite.
     """
+    need_named("paths", paths, "title to (θ, ψ) of each step, shape (steps + 1, 2)")
+    for title, path in paths.items():
+        need_tensor(f"paths[{title!r}]", path, "(T, 2)")
+        need_finite(f"paths[{title!r}]", path)
     with style():
         _, axes = plt.subplots(
             1, len(paths), figsize=(2.9 * len(paths), 3.0), squeeze=False, sharex=True, sharey=True
         )
         for axis, (title, path) in zip(axes[0], paths.items(), strict=True):
+            path = path.detach().cpu()
             axis.plot(*path.T, color=_BLUE, lw=1)
             axis.plot(*path[0], "o", color=_AMBER)
             axis.plot(0, 0, "+", color=_RED, markersize=9)
@@ -140,3 +170,7 @@ def dirac_paths(paths: Mapping[str, Tensor]) -> None:
         axes[0, 0].set_ylabel("discriminator $\\psi$")
         plt.tight_layout()
         plt.show()
+
+
+def _need_positive(name: str, value: Any) -> None:
+    need_number(name, value, above=0)

@@ -9,6 +9,17 @@ import torch
 from matplotlib.patches import FancyArrowPatch, Polygon
 from torch import Tensor
 
+from gencourse.errors import (
+    need_labels,
+    need_named,
+    need_number,
+    need_one_of,
+    need_pictures,
+    need_records,
+    need_same_shape,
+    need_size,
+    need_table,
+)
 from gencourse.figures.pictures import scatter_codes
 from gencourse.figures.style import box, style
 
@@ -76,11 +87,17 @@ def conditional_mean(sharp: Tensor, mean: Tensor) -> None:
     Args:
         sharp: pictures, shape (N, 1, H, W).
         mean: their average, shape (1, 1, H, W).
+
+    Raises:
+        ValueError: the pictures are not in [0, 1], or the shapes do not fit.
     """
+    need_pictures("sharp", sharp, "(N, 1, H, W)")
+    need_pictures("mean", mean, "(1, 1, H, W)")
+    need_same_shape("mean", mean, "sharp[:1]", sharp[:1])
     with style():
         figure, axes = plt.subplots(1, len(sharp) + 1, figsize=(1.25 * (len(sharp) + 1), 1.6))
         for axis, picture in zip(axes, [*sharp, mean[0]], strict=True):
-            axis.imshow(picture[0].numpy(), cmap="gray", vmin=0, vmax=1)
+            axis.imshow(picture[0].detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
             axis.set_axis_off()
         axes[len(sharp) // 2].set_title("pictures with the same code", fontsize=9)
         axes[-1].set_title("best answer", fontsize=9, color="#c0392b")
@@ -95,7 +112,14 @@ def score_field(points: Tensor, learned: Tensor, exact: Tensor) -> None:
         points: noisy points in the plane, shape (N, 2).
         learned: displacement r(y) − y of the trained denoiser, shape (N, 2).
         exact: σ² times the score of the noisy density, shape (N, 2).
+
+    Raises:
+        ValueError: a shape is another, or a number is not finite.
     """
+    for name, rows in (("points", points), ("learned", learned), ("exact", exact)):
+        need_table(name, rows, "(N, 2)")
+        need_same_shape(name, rows, "points", points)
+    points, learned, exact = (rows.detach().cpu() for rows in (points, learned, exact))
     with style():
         figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharex=True, sharey=True)
         for axis, arrows, title in (
@@ -116,13 +140,20 @@ def code_planes(planes: Mapping[str, Tensor], labels: Tensor) -> None:
     Args:
         planes: title to codes, shape (N, 2).
         labels: shape (N,).
+
+    Raises:
+        ValueError: there is no plane, a shape is another, or a number is not finite.
     """
+    need_named("planes", planes, "title to codes, shape (N, 2)")
+    for title, codes in planes.items():
+        need_table(f"planes[{title!r}]", codes, "(N, 2)")
+        need_labels("labels", labels, len(codes), of=f"planes[{title!r}]")
     with style():
-        figure, axes = plt.subplots(1, len(planes), figsize=(4.6 * len(planes), 4))
-        for axis, (title, codes) in zip(axes, planes.items(), strict=True):
+        figure, axes = plt.subplots(1, len(planes), figsize=(4.6 * len(planes), 4), squeeze=False)
+        for axis, (title, codes) in zip(axes[0], planes.items(), strict=True):
             scatter_codes(axis, codes, labels)
             axis.set_title(title)
-            if axis is not axes[-1]:
+            if axis is not axes[0, -1]:
                 axis.get_legend().remove()
         figure.tight_layout()
         plt.show()
@@ -132,8 +163,18 @@ def rate_distortion(rows: Sequence[Mapping[str, float]]) -> None:
     """Test error against the size of the code, one line a coder; dots are seeds.
 
     Args:
-        rows: records with "coder", "code_size" and "error".
+        rows: records with "coder" ("pca" or "conv"), "code_size" and "error".
+
+    Raises:
+        ValueError: a value is missing or cannot be drawn.
     """
+    need_records(
+        "rows",
+        rows,
+        coder=lambda name, value: need_one_of(name, value, ("pca", "conv")),
+        code_size=need_size,
+        error=lambda name, value: need_number(name, value, above=0),
+    )
     with style():
         figure, axis = plt.subplots(figsize=(6.4, 3.8))
         for coder, colour in (("pca", "#666666"), ("conv", "#4477aa")):
@@ -163,11 +204,19 @@ def score_histograms(normal: Tensor, anomalies: Tensor, threshold: float) -> Non
         normal: scores of normal test pictures, shape (N,).
         anomalies: scores of anomalies, shape (M,).
         threshold: alarm above this score.
+
+    Raises:
+        ValueError: there is no score, or a number is not finite.
     """
+    need_table("normal", normal, "(N,)")
+    need_table("anomalies", anomalies, "(M,)")
+    need_number("threshold", threshold)
+    normal, anomalies = normal.detach().cpu(), anomalies.detach().cpu()
     with style():
         figure, axis = plt.subplots(figsize=(6.4, 3))
-        top = float(torch.quantile(torch.cat([normal, anomalies]), 0.995))
-        bins = torch.linspace(0, top, 50).tolist()
+        both = torch.cat([normal, anomalies]).float()
+        low, top = min(0.0, both.min().item()), torch.quantile(both, 0.995).item()
+        bins = torch.linspace(low, top if top > low else low + 1, 50).tolist()
         for scores, colour, name in ((normal, "#4477aa", "normal"), (anomalies, "#e66100", "anomaly")):
             axis.hist(scores.numpy(), bins=bins, density=True, alpha=0.55, color=colour, label=name)
         axis.axvline(threshold, color="black", linestyle="--", linewidth=1.2, label="threshold")

@@ -11,6 +11,7 @@ from matplotlib.patches import FancyArrowPatch
 from torch import Tensor
 
 from gencourse.data import PointDataset
+from gencourse.errors import need_kind, need_named, need_table
 from gencourse.figures.style import box, style
 from gencourse.losses import generator_loss
 
@@ -106,12 +107,19 @@ def point_clouds(clouds: Mapping[str, Tensor], data: PointDataset) -> None:
     Args:
         clouds: title to samples (N, 2).
         data: the real points.
+
+    Raises:
+        ValueError: there is no cloud, a shape is another, or a number is not finite.
     """
+    need_named("clouds", clouds, "title to samples, shape (N, 2)")
+    for title, points in clouds.items():
+        need_table(f"clouds[{title!r}]", points, "(N, 2)")
+    need_kind("data", data, PointDataset, "a PointDataset, for example gencourse.data.ring(1000)")
     with style():
         _, axes = plt.subplots(1, len(clouds), figsize=(3.0 * len(clouds), 3.2), squeeze=False)
         for axis, (title, points) in zip(axes[0], clouds.items(), strict=True):
             axis.scatter(*data.points[:1000].T, s=3, color=_GREY, alpha=0.35, linewidths=0)
-            axis.scatter(*points.detach().T, s=4, color=_RED, linewidths=0)
+            axis.scatter(*points.detach().cpu().T, s=4, color=_RED, linewidths=0)
             axis.set(title=title, aspect="equal", xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[])
         plt.tight_layout()
         plt.show()

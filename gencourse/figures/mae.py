@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 
-from gencourse.figures.style import box, style
+from gencourse.errors import (
+    need_number,
+    need_pictures,
+    need_records,
+    need_sequence,
+    need_size,
+    need_table,
+    need_whole,
+)
+from gencourse.figures.style import box, need_seeds, style
 
 __all__ = ["mae_idea", "mask_ratio_curves", "position_map"]
 
@@ -22,7 +31,12 @@ def mae_idea(picture: Tensor) -> None:
 
     Args:
         picture: a digit (1, 28, 28).
+
+    Raises:
+        ValueError: it is no digit in [0, 1].
     """
+    need_pictures("picture", picture, "(1, 28, 28)")
+    picture = picture.detach().cpu()
     kept = (5, 7, 10, 13)  # places of the visible ones among 16
     with style():
         _, axis = plt.subplots(figsize=(8.8, 2.9))
@@ -71,7 +85,20 @@ def position_map(positions: Tensor, side: int, places: Sequence[tuple[int, int]]
         positions: (side², D).
         side: patches along a side.
         places: (row, column) of each panel's place.
+
+    Raises:
+        ValueError: positions has no side² rows, or a place is not in the grid.
     """
+    need_size("side", side)
+    need_table("positions", positions, "(N, D)")
+    if side * side != len(positions):
+        raise ValueError(f"side is {side} and positions has {len(positions)} rows: give side² rows.")
+    need_sequence("places", places, "pairs (row, column)")
+    for index, place in enumerate(places):
+        need_sequence(f"places[{index}]", place, "two numbers, row and column", 2)
+        for number in place:
+            need_whole(f"places[{index}]", number, 0, side - 1)
+    positions = positions.detach().cpu()
     with style():
         _, axes = plt.subplots(1, len(places), figsize=(2.5 * len(places), 2.6), squeeze=False)
         for axis, (row, column) in zip(axes[0], places, strict=True):
@@ -89,7 +116,13 @@ def mask_ratio_curves(rows: Sequence[Mapping[str, float]]) -> None:
 
     Args:
         rows: records with "ratio", "error_at_three_quarters", "fine_tuned" and "probed".
+
+    Raises:
+        ValueError: a number is missing or not finite, or there are not as many seeds for each ratio.
     """
+    columns = dict.fromkeys(("ratio", "error_at_three_quarters", "fine_tuned", "probed"), need_number)
+    need_records("rows", rows, **columns)
+    need_seeds("rows", rows, "ratio")
     ratios = sorted({r["ratio"] for r in rows})
     with style():
         _, axes = plt.subplots(1, 2, figsize=(8.8, 3.3))

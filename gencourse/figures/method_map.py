@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from gencourse.errors import need_kind, need_one_of, shown
 from gencourse.figures.style import style
 
 __all__ = ["method_map"]
@@ -56,7 +57,15 @@ def method_map(
 
     Args:
         in_the_book: names of the methods that have a chapter; they are drawn in full strength.
+
+    Raises:
+        ValueError: there is no method of that name.
     """
+    need_kind("in_the_book", in_the_book, Collection, "names of methods")
+    if isinstance(in_the_book, str):
+        raise TypeError(f"in_the_book is {shown(in_the_book)}: give a list of names.")
+    for name in in_the_book:
+        need_one_of("in_the_book", name, [known for known, *_ in _ROWS])
     with style():
         _, axis = plt.subplots(figsize=(9, 6.6))
         axis.set(xlim=(-5.6, 12.4), ylim=(-10.9, 1.5))

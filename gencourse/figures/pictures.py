@@ -12,6 +12,17 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from gencourse.data import ImageDataset
+from gencourse.errors import (
+    as_tensor,
+    need_finite,
+    need_kind,
+    need_labels,
+    need_named,
+    need_number,
+    need_pictures,
+    need_size,
+    need_table,
+)
 from gencourse.evaluation import features_of
 from gencourse.figures.style import DIGIT_COLOURS, draw_pictures, rows_of_pictures, style
 from gencourse.training import History, Method
@@ -27,13 +38,16 @@ def picture_rows(rows: Mapping[str, Tensor], width: float = 7.5) -> None:
         width: of the pictures in inches.
 
     Raises:
-        ValueError: the rows are empty or of different lengths.
+        ValueError: the rows are empty or of different lengths, or a row holds no pictures.
     """
+    need_named("rows", rows, "name to pictures, shape (N, C, H, W)")
+    need_number("width", width, above=0, most=100)
+    rows = {name: as_tensor(f"rows[{name!r}]", pictures) for name, pictures in rows.items()}
+    for name, pictures in rows.items():
+        _need_drawable(f"rows[{name!r}]", pictures)
     lengths = {name: len(pictures) for name, pictures in rows.items()}
-    if not rows or len(set(lengths.values())) != 1:
-        raise ValueError(
-            f"rows have these lengths: {lengths}; give at least one row, all of the same length."
-        )
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"rows have these lengths: {lengths}; give rows of the same length.")
     rows_of_pictures(list(rows.items()), width)
 
 
@@ -49,7 +63,18 @@ def panel(method: Method, history: History, test: ImageDataset, *, points: int =
         history: what `fit` returned for it.
         test: test pictures with labels.
         points: how many codes to draw.
+
+    Raises:
+        ValueError: the history is empty, or there are fewer than 24 test pictures.
     """
+    need_kind("method", method, Method, "a trained method")
+    need_kind("history", history, History, "what fit returned")
+    if not len(history):
+        raise ValueError("history is empty: train the method first.")
+    need_kind("test", test, ImageDataset, "test pictures as an ImageDataset")
+    if len(test) < 24:
+        raise ValueError(f"test has {len(test)} pictures: give at least 24.")
+    need_size("points", points)
     with style():
         figure, axes = plt.subplots(2, 2, figsize=(9.2, 7.4))
         for name in history.names:
@@ -95,11 +120,36 @@ def _codes(axis: Axes, method: Method, test: ImageDataset) -> None:
 
 
 def scatter_codes(axis: Axes, codes: Tensor, labels: Tensor) -> None:
-    """Scatter of two-dimensional codes, coloured by digit."""
+    """Scatter of two-dimensional codes, coloured by digit.
+
+    Args:
+        axis: where to draw.
+        codes: shape (N, 2).
+        labels: digit of each, int64 (N,); what is not 0 to 9 is left out.
+
+    Raises:
+        ValueError: a shape is another, or a code is not finite.
+    """
+    need_kind("axis", axis, Axes, "the axes of a matplotlib figure")
+    need_table("codes", codes, "(N, 2)")
+    need_labels("labels", labels, len(codes), of="codes")
+    codes, labels = codes.detach().cpu(), labels.cpu()
     for digit, colour in enumerate(DIGIT_COLOURS):
         rows = labels == digit
         axis.scatter(codes[rows, 0], codes[rows, 1], s=4, color=colour, label=str(digit), linewidths=0)
     axis.legend(ncols=1, markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.1)
+
+
+def _need_drawable(name: str, pictures: Tensor) -> None:
+    """Pictures that may leave [0, 1] a little, as those of a linear decoder do: they are cut off there."""
+    need_pictures(name, pictures, values=False)
+    need_finite(name, pictures)
+    if pictures.shape[1] not in (1, 3):
+        raise ValueError(
+            f"{name} has shape {tuple(pictures.shape)}: give one channel or three, (N, C, H, W)."
+        )
+    if pictures.max() > 20:  # no decoder's error: it counts from 0 to 255
+        need_pictures(name, pictures)
 
 
 def _samples(axis: Axes, method: Method) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
-__all__ = ["DIGIT_COLOURS", "box", "draw_pictures", "style", "tile"]
+__all__ = ["DIGIT_COLOURS", "box", "draw_pictures", "need_seeds", "style", "tile"]
 
 # Ten colours that stay apart for colour-blind readers and on light and dark pages.
 DIGIT_COLOURS = (
@@ -47,6 +48,16 @@ def style() -> Iterator[None]:
     """Draw in the course's style, and leave the reader's own settings alone."""
     with plt.rc_context(_STYLE):
         yield
+
+
+def need_seeds(name: str, rows: Sequence[Mapping[str, Any]], key: str) -> None:
+    """Records that have as many seeds at each value of a column, so that means can be taken."""
+    counts = Counter(row[key] for row in rows)
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{n} at {value}" for value, n in sorted(counts.items()))
+        raise ValueError(
+            f"{name} has records of different number for each {key!r} ({found}): give as many of each."
+        )
 
 
 def tile(pictures: Tensor, columns: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 import traitlets as t
 from torch import Tensor, nn
 
+from gencourse.errors import need_size
 from gencourse.figures.style import DIGIT_COLOURS
 from gencourse.methods import Autoencoder
 from gencourse.widgets.plane import check_codes, linear_layers, pack_codes, quantise
@@ -59,8 +60,7 @@ class LatentExplorer(anywidget.AnyWidget):
         """
         layers = _dense_layers(model)
         codes, labels = check_codes("codes", codes, labels)
-        if max_points < 1:
-            raise ValueError(f"max_points is {max_points}: give at least 1.")
+        need_size("max_points", max_points)
         shown = torch.randperm(len(codes), generator=torch.Generator().manual_seed(0))[:max_points]
         weights, rows = zip(*map(quantise, layers), strict=True)
         return cls(

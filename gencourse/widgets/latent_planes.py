@@ -10,6 +10,7 @@ import torch
 import traitlets as t
 from torch import Tensor, nn
 
+from gencourse.errors import need_kind, need_named, need_size
 from gencourse.figures.style import DIGIT_COLOURS
 from gencourse.methods import AAE, VAE, WAE, Autoencoder, ConditionalAAE
 from gencourse.widgets.plane import check_codes, linear_layers, pack_codes, quantise
@@ -76,12 +77,13 @@ class LatentPlanes(anywidget.AnyWidget):
         Raises:
             ValueError: an argument cannot be used; the message says which and why.
         """
-        if not 1 <= len(methods) <= 3:
+        need_named("methods", methods, "title to method")
+        need_kind("codes", codes, Mapping, "a dictionary of title to codes, shape (N, 2)")
+        need_size("max_points", max_points)
+        if len(methods) > 3:
             raise ValueError(f"methods has {len(methods)} entries: give one, two or three.")
         if set(codes) != set(methods):
             raise ValueError(f"codes has the keys {list(codes)}: give those of methods, {list(methods)}.")
-        if max_points < 1:
-            raise ValueError(f"max_points is {max_points}: give at least 1.")
         if style_codes is not None and conditional is None:
             raise ValueError("style_codes is given without a method: give conditional, too.")
         decoders = [_decoder(f"methods[{title!r}]", method) for title, method in methods.items()]

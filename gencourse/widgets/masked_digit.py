@@ -10,6 +10,7 @@ import torch
 import traitlets as t
 from torch import Tensor, nn
 
+from gencourse.errors import as_tensor, need_labels, need_pictures, need_seed
 from gencourse.methods import MAE
 from gencourse.training import load_weights
 from gencourse.widgets.text import module, style
@@ -68,11 +69,10 @@ class MaskedDigit(anywidget.AnyWidget):
             ValueError: an argument cannot be used; the message says which and why.
         """
         weights = _pack(model)
-        pictures, labels = torch.as_tensor(pictures).detach().cpu(), torch.as_tensor(labels).detach().cpu()
-        if pictures.shape[1:] != model.shape or not len(pictures):
-            raise ValueError(f"pictures has shape {tuple(pictures.shape)}: give (n, 1, H, W), one or more.")
-        if labels.shape != pictures.shape[:1]:
-            raise ValueError(f"labels has shape {tuple(labels.shape)}: give a digit for each picture.")
+        pictures, labels = as_tensor("pictures", pictures), as_tensor("labels", labels)
+        need_pictures("pictures", pictures, f"(n, {', '.join(map(str, model.shape))})")
+        need_labels("labels", labels, len(pictures), of="pictures")
+        need_seed("seed", seed)
         mask = model.random_mask(1, torch.Generator().manual_seed(seed))[0]
         return cls(
             hidden=mask.nonzero().flatten().tolist(),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
+
+from gencourse.errors import as_tensor, need_labels, need_table
 
 __all__ = ["check_codes", "linear_layers", "pack_codes", "quantise"]
 
@@ -34,13 +35,10 @@ def quantise(layer: nn.Linear) -> tuple[bytes, bytes]:
 
 def check_codes(name: str, codes: Any, labels: Any) -> tuple[Tensor, Tensor]:
     """Codes (N, 2) and their digits (N,) on the CPU; an error that calls the codes `name` if they are not that."""
-    codes = torch.as_tensor(codes).detach().cpu().float()
-    labels = torch.as_tensor(labels).detach().cpu()
-    if codes.ndim != 2 or codes.shape[1] != 2 or len(codes) == 0 or not codes.isfinite().all():
-        raise ValueError(f"{name} has shape {tuple(codes.shape)}: give finite numbers, two in each row.")
-    if labels.shape != codes.shape[:1] or labels.min() < 0 or labels.max() > 9:
-        raise ValueError(f"labels has shape {tuple(labels.shape)}: give a digit, 0 to 9, for each code.")
-    return codes, labels
+    codes, labels = as_tensor(name, codes), as_tensor("labels", labels)
+    need_table(name, codes, "(N, 2)")
+    need_labels("labels", labels, len(codes), 10, of=name)
+    return codes.float(), labels
 
 
 def pack_codes(codes: Tensor) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,16 @@ import torch
 import traitlets as t
 
 from gencourse.data import PointDataset
+from gencourse.errors import (
+    as_tensor,
+    need_finite,
+    need_kind,
+    need_number,
+    need_seed,
+    need_sequence,
+    need_tensor,
+    need_whole,
+)
 from gencourse.evaluation import mode_coverage
 from gencourse.methods import GAN
 from gencourse.training import Update, adam, seeded
@@ -82,12 +91,14 @@ class RunPlayer(anywidget.AnyWidget):
         Raises:
             ValueError: an argument cannot be used; the message says which and why.
         """
+        need_sequence("steps", steps, "whole numbers", 0)
+        for index, step in enumerate(steps):
+            need_whole(f"steps[{index}]", step, 0, 2**31 - 1)
         steps = [int(step) for step in steps]
         if len(steps) < 2 or any(a >= b for a, b in itertools.pairwise(steps)):
             raise ValueError(f"steps has {len(steps)} numbers: give at least 2, in increasing order.")
-        low, high = map(float, extent)
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError(f"extent is {(low, high)}: give the lowest and the highest coordinate.")
+        low, high = _pair(extent)
+        need_sequence("runs", runs, "recorded runs", 0)
         if len(runs) not in (1, 2):
             raise ValueError(f"runs has {len(runs)} entries: give one run or two.")
         real = _array("real", real, (None, 2))
@@ -95,8 +106,7 @@ class RunPlayer(anywidget.AnyWidget):
         frames = [_frames(run, i, len(steps)) for i, run in enumerate(runs)]
         if near is None:
             near = _gap(centres) / 4
-        if not near > 0:
-            raise ValueError(f"near is {near}: give a positive distance.")
+        need_number("near", near, above=0)
         chosen = np.random.default_rng(0).permutation(len(real))[:_REAL]
         return cls(
             frame=len(steps) // 2,  # there is something to see, and something on both sides of it
@@ -143,10 +153,23 @@ def record_run(
 
     Returns:
         "title", "samples" (T, N, 2), "field" (T, side, side) with σ(D), and "arrows" (T, K, 4).
+
+    Raises:
+        ValueError: an argument cannot be used; the message says which and why.
     """
+    need_kind("title", title, str, "text")
+    need_kind("gan", gan, GAN, "a GAN for points in the plane")
+    need_kind("data", data, PointDataset, "a PointDataset, for example gencourse.data.ring(1000)")
+    need_sequence("steps", steps, "whole numbers")
+    for index, number in enumerate(steps):
+        need_whole(f"steps[{index}]", number, 0, 1_000_000)
+    low, high = _pair(extent)
+    for name, size in (("samples", samples), ("arrows", arrows), ("side", side), ("batch_size", batch_size)):
+        need_whole(name, size, 1, 100_000)
+    need_seed("seed", seed)
     players = {name: list(own) for name, own in gan.players().items()}
     update = Update(players, {n: adam(own, gan.learning_rate, gan.betas) for n, own in players.items()})
-    axis = torch.linspace(*extent, side)
+    axis = torch.linspace(low, high, side)
     grid = torch.cartesian_prod(axis, axis).flip(1)  # row i is the i-th height, column j the j-th position
     z = gan.noise(samples, torch.Generator().manual_seed(seed))
     taken: dict[str, list[torch.Tensor]] = {"samples": [], "field": [], "arrows": []}
@@ -173,18 +196,26 @@ def record_run(
 
 def _array(name: str, values: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     """`values` as float64 of this shape, None for any length but 0."""
-    found = torch.as_tensor(values).detach().cpu().double().numpy()
-    fits = found.ndim == len(shape) and all(
-        n == want or (want is None and n > 0) for n, want in zip(found.shape, shape, strict=True)
-    )
-    if not fits or not np.isfinite(found).all():
-        wanted = ", ".join("any" if n is None else str(n) for n in shape)
-        raise ValueError(f"{name} has shape {found.shape}: give finite numbers of shape ({wanted}).")
-    return found
+    found = as_tensor(name, values)
+    need_tensor(name, found, f"({', '.join('n' if n is None else str(n) for n in shape)},)", kind="any")
+    need_finite(name, found)
+    return found.double().numpy()
+
+
+def _pair(extent: Any) -> tuple[float, float]:
+    """The lowest and the highest coordinate."""
+    need_sequence("extent", extent, "two numbers", 2)
+    for index, end in enumerate(extent):
+        need_number(f"extent[{index}]", end, least=-1e6, most=1e6)
+    if len(extent) != 2 or not extent[0] < extent[1]:
+        raise ValueError(f"extent is {tuple(extent)}: give the lowest and the highest coordinate.")
+    return float(extent[0]), float(extent[1])
 
 
 def _frames(run: dict[str, Any], i: int, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Samples, field and arrows of a run, checked; no arrows are an array of length 0."""
+    need_kind(f"runs[{i}]", run, dict, "a dictionary, as record_run makes it")
+    need_kind(f"runs[{i}]['title']", run.get("title", ""), str, "text")
     for key in ("title", "samples", "field"):
         if key not in run:
             raise ValueError(f"runs[{i}] has no {key!r}: give title, samples, field, and arrows if wanted.")

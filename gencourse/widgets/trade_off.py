@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,16 @@ import torch
 import traitlets as t
 from torch import Tensor
 
+from gencourse.errors import (
+    as_tensor,
+    need_labels,
+    need_number,
+    need_path,
+    need_pictures,
+    need_sequence,
+    need_size,
+    need_tensor,
+)
 from gencourse.training import read_checkpoint
 from gencourse.widgets.text import module, style
 
@@ -56,6 +65,7 @@ class TradeOff(anywidget.AnyWidget):
         Args:
             path: another record that `python -m gencourse.studies.trade_off_frames` has made.
         """
+        need_path("path", path)
         record, facts = read_checkpoint(path)
         return cls.from_frames(
             record["pictures"].float() / 255,
@@ -100,22 +110,19 @@ class TradeOff(anywidget.AnyWidget):
         if min(distance) <= 0:
             raise ValueError(f"distance has {min(distance):g}: a logarithmic axis needs numbers above 0.")
         pictures, frames = _pixels("pictures", pictures), _pixels("frames", frames)
-        if pictures.ndim != 4 or pictures.shape[1] != 1 or not pictures.numel():
-            raise ValueError(f"pictures has shape {tuple(pictures.shape)}: give (n, 1, H, W), one or more.")
+        need_tensor("pictures", pictures, "(n, 1, H, W)", kind="whole")
         wanted = (len(weights), *pictures.shape)
         if frames.shape != wanted:
             raise ValueError(
-                f"frames has shape {tuple(frames.shape)}: give {wanted}, every picture at every weight."
+                f"frames has shape {tuple(frames.shape)}: give {wanted}, all of pictures at all of weights."
             )
         if frames.numel() > _MOST_BYTES:
             raise ValueError(
                 f"frames has {frames.numel()} pixels: a page takes at most {_MOST_BYTES}, so give fewer pictures."
             )
-        labels = torch.as_tensor(labels).detach().cpu()
-        if labels.shape != pictures.shape[:1]:
-            raise ValueError(f"labels has shape {tuple(labels.shape)}: give a digit for each picture.")
-        if tested < 1:
-            raise ValueError(f"tested is {tested}: give the number of pictures behind psnr and distance.")
+        labels = as_tensor("labels", labels)
+        need_labels("labels", labels, len(pictures), of="pictures")
+        need_size("tested", tested)
         return cls(
             weights=weights,
             psnr=psnr,
@@ -133,17 +140,17 @@ class TradeOff(anywidget.AnyWidget):
 
 def _numbers(name: str, values: Sequence[float], count: int | None = None) -> list[float]:
     """`values` as finite floats, as many as asked for."""
+    need_sequence(name, values, "numbers", 0)
+    for index, value in enumerate(values):
+        need_number(f"{name}[{index}]", value)
     found = [float(value) for value in values]
     if count is not None and len(found) != count:
         raise ValueError(f"{name} has {len(found)} numbers: give {count}, one for each weight.")
-    if not all(map(math.isfinite, found)):
-        raise ValueError(f"{name} is {found}: give finite numbers.")
     return found
 
 
 def _pixels(name: str, values: Any) -> Tensor:
     """Numbers in [0, 1] as bytes."""
-    found = torch.as_tensor(values).detach().cpu().float()
-    if not found.numel() or not (found.min() >= 0 and found.max() <= 1):  # NaN is neither
-        raise ValueError(f"{name} has values outside of [0, 1] or none: give pictures in [0, 1].")
-    return found.mul(255).round().to(torch.uint8).contiguous()
+    found = as_tensor(name, values)
+    need_pictures(name, found, "(...)")
+    return found.clamp(0, 1).mul(255).round().to(torch.uint8).contiguous()

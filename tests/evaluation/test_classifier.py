@@ -75,7 +75,7 @@ def test_the_classifier_distance_orders_digits_blur_and_noise() -> None:
 
 
 def test_a_wrong_shape_is_named() -> None:
-    with pytest.raises(ValueError, match=r"x has shape \(2, 3, 32, 32\): the classifier takes digits"):
+    with pytest.raises(ValueError, match=r"x has shape \(2, 3, 32, 32\): give \(B, 1, 28, 28\)"):
         DigitClassifier().classify(torch.zeros(2, 3, 32, 32))
 
 

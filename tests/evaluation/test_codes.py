@@ -145,8 +145,8 @@ def test_as_many_clusters_as_points_make_no_error() -> None:
     ("q", "y", "message"),
     [
         (Q[:, 0], Y, "posteriors has shape"),
-        (Q[:5], Y, "posteriors has shape"),
-        (Q[:0], Y[:0], "posteriors has shape"),
+        (Q[:5], Y, "one for each of posteriors"),
+        (Q[:0], Y[:0], "posteriors is empty"),
         (Q.log(), Y, "no distributions"),
         (Q / 2, Y, "no distributions"),
     ],

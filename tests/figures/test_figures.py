@@ -42,7 +42,7 @@ def test_drawings_without_data() -> None:
 
 def test_rows_of_pictures_and_their_refusal() -> None:
     figures.picture_rows({"a": pictures(4), "b": pictures(4)})
-    with pytest.raises(ValueError, match="rows have these lengths"):
+    with pytest.raises(ValueError, match="rows"):
         figures.picture_rows({"a": pictures(4), "b": pictures(3)})
 
 
@@ -163,6 +163,6 @@ def test_a_table_is_text_in_a_terminal_and_a_table_in_a_notebook() -> None:
     )
     assert repr(shown).splitlines()[0] == "| name | value | share |"
     assert "0.123" in shown._repr_markdown_() and "12\u202f346" in shown._repr_markdown_()
-    with pytest.raises(ValueError, match="rows is empty"):
+    with pytest.raises(ValueError, match="rows has 0 entries"):
         figures.table([])
     figures.cross_entropy_floor()

@@ -184,7 +184,7 @@ def test_the_two_batches_may_differ_in_size_unless_they_are_paired() -> None:
         lambda: discriminator_loss(logits(0, 4), logits(1, 9), "relativistic"),
         lambda: generator_loss(logits(1, 4), "relativistic", real_logits=logits(0, 9)),
     ):
-        with pytest.raises(ValueError, match=r"got \d and \d logits: it compares pairs"):
+        with pytest.raises(ValueError, match=r"have \d and \d entries: the relativistic loss compares pairs"):
             call()
 
 

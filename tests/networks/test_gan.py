@@ -64,7 +64,7 @@ def test_the_generator_starts_with_logits_of_moderate_size(size: int) -> None:
     assert 0.3 < out.std() < 3
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 40, 40), (1, 32, 8), (1, 0, 0)])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 40, 40), (1, 32, 8), (1, 8, 8)])
 def test_a_size_that_the_dcgan_cannot_make_is_named(shape: tuple[int, int, int]) -> None:
     for build in (lambda: dcgan_generator(4, shape), lambda: dcgan_discriminator(shape)):
         with pytest.raises(ValueError, match="multiples of 16"):

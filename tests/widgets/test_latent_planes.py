@@ -448,7 +448,7 @@ def ae(method: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"methods": {}, "codes": {}}, "methods has 0 entries"),
+        ({"methods": {}, "codes": {}}, "methods is empty"),
         ({"methods": dict.fromkeys("abcd", tiny()), "codes": dict.fromkeys("abcd", ZEROS)}, "has 4 entries"),
         ({"codes": {"VAE": ZEROS}}, r"codes has the keys \['VAE'\]"),
         ({"max_points": 0}, "max_points is 0"),

@@ -198,7 +198,7 @@ def test_traits_are_synced_both_ways(model: MAE, pictures: Tensor) -> None:
         (lambda: made(shape=(3, 28, 28)), (1, 3, 28, 28), 1, "one channel"),
         (lambda: made(width=128), (1, 1, 28, 28), 1, "at most 250000"),
         (made, (1, 1, 32, 32), 1, r"pictures has shape \(1, 1, 32, 32\)"),
-        (made, (0, 1, 28, 28), 0, "one or more"),
+        (made, (0, 1, 28, 28), 0, "at least one"),
         (made, (2, 1, 28, 28), 1, r"labels has shape \(1,\)"),
     ],
 )
