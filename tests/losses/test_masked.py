@@ -14,7 +14,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-MASK = torch.tensor([[1, 0, 1, 1], [0, 1, 1, 1]])
+MASK = torch.tensor([[1, 0, 1, 1], [0, 1, 0, 0]])  # not equally many: patches count, not pictures
 PREDICTION, TARGET = random(2, 4, 9), random(2, 4, 9, seed=1)
 
 
