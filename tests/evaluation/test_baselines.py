@@ -69,10 +69,14 @@ def test_a_trained_linear_autoencoder_finds_the_projector_but_not_the_components
     assert torch.allclose((w_d @ torch.linalg.inv(g)) @ (g @ w_e), w_d @ w_e)  # eq. (1.10)
 
 
-@pytest.mark.equation("1.9")
+@pytest.mark.equation("1.8", "1.9")
 def test_pca_components_are_orthonormal_and_keep_is_a_prefix(pictures: ImageDataset) -> None:
     pca = PCA(pictures, 10)
     assert torch.allclose(pca.components @ pca.components.T, torch.eye(10), atol=1e-5)
+    for k in (1, 4, 10):  # encoder and decoder together are the projector onto the first k eigenvectors
+        u = spectrum(pictures)[1][:, :k].float()
+        kept = pca.keep(k).components
+        torch.testing.assert_close(kept.T @ kept, u @ u.T, rtol=0, atol=1e-3)
     assert torch.allclose(pca.keep(4).components, PCA(pictures, 4).components, atol=1e-5)
     assert pca.keep(4).encode(pictures.x).shape == (500, 4)
 
@@ -143,6 +147,7 @@ def test_the_mixtures_samples_have_the_law_of_the_codes() -> None:
     assert two_sample_accuracy(one, two_clouds(8000)[4000:]) > 0.8  # one Gaussian does not do
 
 
+@pytest.mark.equation("3.10")
 def test_the_mixture_decodes_what_it_draws() -> None:
     mixture = CodeMixture(two_clouds(100), lambda z: z[:, :, None, None] * 2, components=2)
     made = mixture.sample(7, torch.Generator().manual_seed(1))

@@ -186,6 +186,13 @@ def test_precision_and_recall_of_sets_built_for_them() -> None:
 
 
 @pytest.mark.equation("2.23")
+def test_the_edge_belongs_to_the_ball() -> None:
+    """Points on a line, one apart: the balls of k = 1 have radius 1, and 4 is on the edge of that round 3."""
+    real, fake = torch.arange(4.0)[:, None], torch.tensor([[4.0], [4.5], [6.0], [7.0]])
+    assert precision_recall(real, fake, k=1) == (0.25, 0)
+
+
+@pytest.mark.equation("2.23")
 @pytest.mark.parametrize("k", [1, 2, 4])
 def test_precision_and_recall_by_brute_force(k: int) -> None:
     real, fake = normal(0, 31, 3), normal(1, 23, 3) + 0.7
@@ -229,6 +236,9 @@ def test_coverage_counts_classes_that_have_their_share() -> None:
     assert mode_coverage(labels, classes=4, at_least=0) == 4
     assert mode_coverage(labels, classes=4, at_least=1) == 2
     assert mode_coverage(torch.full((50,), -1), classes=4) == 0
+    # one sample in a hundred of ten classes is enough, p̂ = 1/100 itself; less is not
+    just, less = torch.tensor([0] * 197 + [1] * 2 + [2]), torch.tensor([0] * 199 + [1] * 1)
+    assert mode_coverage(just) == 2 and mode_coverage(less) == 1
 
 
 @pytest.mark.equation("2.24")

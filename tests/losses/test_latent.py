@@ -40,7 +40,7 @@ def test_it_is_zero_on_average_for_two_samples_of_one_law() -> None:
     assert (values < 0).any()
 
 
-@pytest.mark.equation("4.12")
+@pytest.mark.equation("4.11", "4.12")
 def test_on_average_over_all_samples_of_two_points_it_is_the_discrepancy_itself() -> None:
     """Every sample of two points from laws on three points, weighted by its probability: no bias at all."""
     at = normal(0, 3, 2)

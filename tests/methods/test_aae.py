@@ -151,7 +151,7 @@ def test_the_prior_is_real_the_codes_are_fake_and_the_encoder_wants_the_opposite
     assert method.score(method.encode(x)).mean() > before
 
 
-@pytest.mark.equation("4.3")
+@pytest.mark.equation("4.3", "4.17")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_discriminators_losses_do_not_reach_back_into_the_encoder(kind: type) -> None:
     method = small(kind, encoder="gaussian")
@@ -362,6 +362,10 @@ def test_the_wae_adds_the_weighted_distance_to_the_reconstruction() -> None:
     z = method.encode(x)
     expected = squared_error(method.decode(z), x) + 7 * mmd(z, method.draw(6), 2.0)
     torch.testing.assert_close(spy.losses["autoencoder"], expected)
+    weights = list(method.encoder.parameters())  # the encoder feels both terms
+    slopes = (torch.autograd.grad(loss, weights) for loss in (spy.losses["autoencoder"], expected))
+    for found, wanted in zip(*slopes, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-5)
     record = method.step(x, Spy())
     torch.testing.assert_close(record["autoencoder"], record["reconstruction"] + 7 * record["mmd"])
 

@@ -234,7 +234,13 @@ def test_a_step_plays_the_two_player_game(network: str) -> None:
     torch.testing.assert_close(spy.losses["discriminator"], softplus(-real).mean() + softplus(fake).mean())
     reconstruction = gaussian_nll(x_hat, x, math.log(0.5))
     adversarial = softplus(-fake).mean()
-    torch.testing.assert_close(spy.losses["autoencoder"], reconstruction + 3 * adversarial)
+    expected = reconstruction + 3 * adversarial
+    torch.testing.assert_close(spy.losses["autoencoder"], expected)
+    # not only the values: encoder and decoder feel both terms
+    own = [*method.encoder.parameters(), *method.decoder.parameters()]
+    slopes = (torch.autograd.grad(loss, own) for loss in (spy.losses["autoencoder"], expected))
+    for found, wanted in zip(*slopes, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
     assert record["reconstruction"].item() == pytest.approx(reconstruction.item(), rel=1e-5)
     assert record["adversarial"].item() == pytest.approx(adversarial.item(), rel=1e-5)
 

@@ -175,6 +175,15 @@ def test_sparsity_adds_the_l1_penalty_of_the_code() -> None:
     penalty = 0.3 * l1_penalty(plain.encode(x))
     assert penalty > 0
     torch.testing.assert_close(sparse_spy.loss - spy.loss, penalty, rtol=1e-3, atol=1e-4)
+    # the price is felt: slopes of the sum are the sum of the slopes
+    for found, one, two in zip(
+        torch.autograd.grad(sparse_spy.loss, list(sparse.encoder.parameters())),
+        torch.autograd.grad(spy.loss, list(plain.encoder.parameters())),
+        torch.autograd.grad(penalty, list(plain.encoder.parameters())),
+        strict=True,
+    ):
+        assert two.abs().sum() > 0
+        torch.testing.assert_close(found, one + two, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

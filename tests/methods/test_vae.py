@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from gencourse.losses import bernoulli_nll, kl_to_standard_normal
-from gencourse.methods import VAE
+from gencourse.methods import VAE, VAEGAN
 from gencourse.networks import Plan
 
 
@@ -61,18 +61,27 @@ def test_a_step_minimises_both_parts_and_records_them(likelihood: str) -> None:
         nll = -pixel.log_prob(x).flatten(1).sum(1).mean()
     kl = kl_to_standard_normal(mean, log_var)
     torch.testing.assert_close(spy.loss, nll + 0.7 * kl)
+    # the encoder learns through the drawn codes as well as from the divergence
+    weights = list(method.parameters())
+    slopes = (torch.autograd.grad(loss, weights) for loss in (spy.loss, nll + 0.7 * kl))
+    for found, wanted in zip(*slopes, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
+    assert VAE().beta == 1  # a bound, unless another weight is asked for
     assert record["reconstruction"].item() == pytest.approx(nll.item(), rel=1e-5)
     assert record["kl"].item() == pytest.approx(kl.item(), rel=1e-5)
     assert record["autoencoder"] == spy.loss.item()
 
 
 @pytest.mark.equation("3.7")
-def test_codes_are_drawn_from_their_gaussians_and_gradients_reach_both_parameters() -> None:
+@pytest.mark.parametrize("method", [small(), VAEGAN(Plan("conv", width=2), 3)])
+def test_codes_are_drawn_from_their_gaussians_and_gradients_reach_both_parameters(
+    method: VAE | VAEGAN,
+) -> None:
     n = 50_000
     mean = torch.tensor([[1.0, -2.0, 0.0]]).expand(n, 3).clone().requires_grad_()
     log_var = torch.tensor([[0.0, -2.0, 1.0]]).expand(n, 3).clone().requires_grad_()
     torch.manual_seed(0)
-    z = small().encoder.draw(mean, log_var)
+    z = method.encoder.draw(mean, log_var)
     torch.testing.assert_close(z.mean(0), mean[0], rtol=0, atol=0.03)
     torch.testing.assert_close(z.std(0), (log_var[0] / 2).exp(), rtol=0.02, atol=0)
     to_mean, to_log_var = torch.autograd.grad(z.sum(), (mean, log_var))
