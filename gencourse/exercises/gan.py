@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gencourse.exercises.engine import Exercise, NotYet, Wrong, expect
-from gencourse.exercises.numbers import close, random
+from gencourse.exercises.engine import Exercise, Right, Wrong
+from gencourse.exercises.numbers import NotYet, close, expect, number, parts, random, slopes
 from gencourse.training import seeded
 
 __all__ = ["EXERCISES"]
