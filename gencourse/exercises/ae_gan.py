@@ -119,8 +119,8 @@ _WRONG_WAY = (
 _HELPS_JUDGE = "A descent step on your autoencoder's loss moves D(x̂) *down*: it must make the judge say real."
 _STARVED = "The autoencoder's term is log(1 − D): its gradient −σ(a) dies when the judge is sure. Use −log D."
 _DEAD = (
-    "Where a judge is very wrong or very sure, at logits of ±40, the pull of your losses has died: use softplus, not the "
-    "log of a sigmoid."
+    "Where a judge is very wrong or very sure, at logits of ±40, the pull of your losses has died: use softplus, not "
+    "the log of a sigmoid."
 )
 _JUDGE_RECONSTRUCTS = (
     "The discriminator's loss contains the reconstruction error, which is none of its business."
@@ -337,6 +337,8 @@ def _check_adaptive(adaptive: Callable[..., Any]) -> None:
             close(found, right),
             f"For the check's network and δ = {delta} it is {right:.3f}; yours is {float(found):.3f}.",
         )
+        small = number(adaptive(0.001 * rec, adv, decoder, delta))
+        expect(close(small, 0.001 * right, 1e-6), "λ may be smaller than 1, too: clamp it to [0, 10⁴].")
         flat = number(adaptive(1000 * rec, 0 * adv, decoder, 1e-4))
         expect(torch.isfinite(flat), _NO_DELTA)
         expect(float(flat) <= 1e4 + 0.01, _NO_CLAMP)
@@ -405,6 +407,7 @@ def adaptive(rec, adv, decoder, delta):
             """,
         ),
         Wrong("With a tiny adversarial gradient λ must be", edit=("clamp(0, 1e4)", "clamp(0, 1e3)")),
+        Wrong("λ may be smaller than 1", edit=("clamp(0, 1e4)", "clamp(1, 1e4)")),
         Wrong("For the check's network and δ = 0.03", edit=("+ delta", "+ 0.1")),
     ),
     also_right=(
@@ -584,29 +587,28 @@ def _check_routes(
         return torch.cat([g.flatten() for g in slopes(loss, *weights)])
 
     found = pull(made["encoder"], encoder)
-    for scale in (1.0, 1 / gamma, 2.0):
-        expect(not close(found, pull(kl + sim + scale * adv, encoder)), _ENCODER_HEARS)
-    expect(not close(found, pull(kl + gamma * sim, encoder)), _GAMMA)
-    expect(
-        close(found, pull(kl + sim, encoder)), "The encoder's gradient is off: it is that of KL + similarity."
-    )
+    if not close(found, pull(kl + sim, encoder)):
+        for scale in (1.0, 1 / gamma, 2.0):
+            expect(not close(found, pull(kl + sim + scale * adv, encoder)), _ENCODER_HEARS)
+        expect(not close(found, pull(kl + gamma * sim, encoder)), _GAMMA)
+        raise NotYet("The encoder's gradient is off: it is that of KL + similarity.")
     found = pull(made["discriminator"], body, head)
     expect(not pull(made["discriminator"], decoder).any(), _THROUGH_DECODER)
-    for scale in (1.0, gamma):
-        expect(not close(found, pull(own + scale * sim, body, head)), _JUDGE_IS_SIMILAR)
-    expect(
-        close(found, pull(own, body, head)),
-        "The discriminator's gradient is off: x against x̂ and x_p, the two kinds of fakes by half.",
-    )
+    if not close(found, pull(own, body, head)):
+        for scale in (1.0, gamma):
+            expect(not close(found, pull(own + scale * sim, body, head)), _JUDGE_IS_SIMILAR)
+        raise NotYet(
+            "The discriminator's gradient is off: x against x̂ and x_p, the two kinds of fakes by half."
+        )
     found = pull(made["decoder"], decoder)
-    expect(not close(found, pull(gamma * sim, decoder)), _DECODER_DEAF)
-    expect(not close(found, pull(adv, decoder)), _DECODER_BLIND)
-    for mistaken in (sim + adv, sim + gamma * adv):
-        expect(not close(found, pull(mistaken, decoder)), _GAMMA)
-    expect(
-        close(found, pull(gamma * sim + adv, decoder)),
-        "The decoder's gradient is off: γ·similarity + adversarial, the two kinds of fakes by half.",
-    )
+    if not close(found, pull(gamma * sim + adv, decoder)):
+        expect(not close(found, pull(gamma * sim, decoder)), _DECODER_DEAF)
+        expect(not close(found, pull(adv, decoder)), _DECODER_BLIND)
+        for mistaken in (sim + adv, sim + gamma * adv):
+            expect(not close(found, pull(mistaken, decoder)), _GAMMA)
+        raise NotYet(
+            "The decoder's gradient is off: γ·similarity + adversarial, the two kinds of fakes by half."
+        )
     for who, value, right in values:
         expect(
             close(value, right),
