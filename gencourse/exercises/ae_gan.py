@@ -58,12 +58,16 @@ _COUNTEREXAMPLE = Exercise(
     check=_check_counterexample,
     stub='''
 def counterexample(data):
-    """A function f on points (B, 6) with f(x) = x in law and in value on the data (N, 6), and f(noise) no data."""
+    """A function f on points (B, 6) with f(x) = x in law and in value on the data (N,
+    6), and f(noise) no data.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def counterexample(data):
-    """A function f on points (B, 6) with f(x) = x in law and in value on the data (N, 6), and f(noise) no data."""
+    """A function f on points (B, 6) with f(x) = x in law and in value on the data (N,
+    6), and f(noise) no data.
+    """
     def f(x):
         return x
     return f
@@ -176,17 +180,21 @@ _REPAIR = Exercise(
     check=_check_repair,
     stub='''
 def repaired(x, x_hat, real, fake, weight):
-    """(discriminator's loss, autoencoder's loss), each to be minimised by its own player, eq. (3.3).
+    """(discriminator's loss, autoencoder's loss), each to be minimised by its own
+    player, eq. (3.3).
 
-    x, x_hat: pictures and reconstructions (B, C, H, W); real, fake: logits a(x), a(x_hat), (B,); weight: λ.
+    x, x_hat: pictures and reconstructions (B, C, H, W); real, fake: logits a(x),
+    a(x_hat), (B,); weight: λ.
     """
     raise NotImplementedError
 ''',
     solution='''
 def repaired(x, x_hat, real, fake, weight):
-    """(discriminator's loss, autoencoder's loss), each to be minimised by its own player, eq. (3.3).
+    """(discriminator's loss, autoencoder's loss), each to be minimised by its own
+    player, eq. (3.3).
 
-    x, x_hat: pictures and reconstructions (B, C, H, W); real, fake: logits a(x), a(x_hat), (B,); weight: λ.
+    x, x_hat: pictures and reconstructions (B, C, H, W); real, fake: logits a(x),
+    a(x_hat), (B,); weight: λ.
     """
     softplus = nn.functional.softplus
     d = softplus(-real).mean() + softplus(fake).mean()
@@ -260,17 +268,21 @@ _TRANSLATION = Exercise(
     check=_check_translation,
     stub='''
 def weight_for_mean(weight, shape):
-    """λ of L_adv beside a squared error *averaged* over pixels and batch, doing what `weight` does beside the sum.
+    """λ of L_adv beside a squared error *averaged* over pixels and batch, doing what
+    `weight` does beside the sum.
 
-    The sum is over the pixels of a picture of the given shape (C, H, W), averaged over the batch.
+    The sum is over the pixels of a picture of the given shape (C, H, W), averaged over
+    the batch.
     """
     raise NotImplementedError
 ''',
     solution='''
 def weight_for_mean(weight, shape):
-    """λ of L_adv beside a squared error *averaged* over pixels and batch, doing what `weight` does beside the sum.
+    """λ of L_adv beside a squared error *averaged* over pixels and batch, doing what
+    `weight` does beside the sum.
 
-    The sum is over the pixels of a picture of the given shape (C, H, W), averaged over the batch.
+    The sum is over the pixels of a picture of the given shape (C, H, W), averaged over
+    the batch.
     """
     return weight / math.prod(shape)
 ''',
@@ -354,12 +366,16 @@ _ADAPTIVE = Exercise(
     check=_check_adaptive,
     stub='''
 def adaptive(rec, adv, decoder, delta):
-    """λ of eq. (3.15) from two losses (scalars) and a decoder (an nn.Sequential that ends in a linear layer)."""
+    """λ of eq. (3.15) from two losses (scalars) and a decoder (an nn.Sequential that
+    ends in a linear layer).
+    """
     raise NotImplementedError
 ''',
     solution='''
 def adaptive(rec, adv, decoder, delta):
-    """λ of eq. (3.15) from two losses (scalars) and a decoder (an nn.Sequential that ends in a linear layer)."""
+    """λ of eq. (3.15) from two losses (scalars) and a decoder (an nn.Sequential that
+    ends in a linear layer).
+    """
     last = decoder[-1].weight
     (of_rec,) = torch.autograd.grad(rec, last, retain_graph=True)
     (of_adv,) = torch.autograd.grad(adv, last, retain_graph=True)
@@ -481,7 +497,8 @@ _ESTIMATES = Exercise(
 def estimates(y):
     """Three estimates of x ~ N(0, 1) from y = x + N(0, 1), each of y's shape (B,).
 
-    The one of least squared error; the best one whose law is N(0, 1), a multiple of the first; a draw from p(x|y).
+    The one of least squared error; the best one whose law is N(0, 1), a multiple of the
+    first; a draw from p(x|y).
     """
     raise NotImplementedError
 ''',
@@ -489,7 +506,8 @@ def estimates(y):
 def estimates(y):
     """Three estimates of x ~ N(0, 1) from y = x + N(0, 1), each of y's shape (B,).
 
-    The one of least squared error; the best one whose law is N(0, 1), a multiple of the first; a draw from p(x|y).
+    The one of least squared error; the best one whose law is N(0, 1), a multiple of the
+    first; a draw from p(x|y).
     """
     mean = y / 2
     stretched = math.sqrt(2) * mean
@@ -618,11 +636,13 @@ def _check_routes(
 
 _ROUTING_SIGNATURE = '''
 def losses_by_player(mean, log_var, z, x, decoder, judge, z_p, gamma):
-    """{"encoder": ..., "decoder": ..., "discriminator": ...}, the VAE-GAN's three losses, eq. (3.13).
+    """{"encoder": ..., "decoder": ..., "discriminator": ...}, the VAE-GAN's three
+    losses, eq. (3.13).
 
-    mean, log_var (B, K): the encoder's answer; z: the code drawn from it; z_p: one from the prior; x: pictures
-    (B, D). judge(x) gives (features (B, F), logits (B,)). Similarity: half the squared distance of features,
-    summed over features. Each player is moved along its own loss only. Both kinds of fakes count by half.
+    mean, log_var (B, K): the encoder's answer; z: the code drawn from it; z_p: one from
+    the prior; x: pictures (B, D). judge(x) gives (features (B, F), logits (B,)).
+    Similarity: half the squared distance of features, summed over features. Each player
+    is moved along its own loss only. Both kinds of fakes count by half.
     """
 '''
 
@@ -639,8 +659,9 @@ _ROUTING = Exercise(
     x_hat, x_p = decoder(z), decoder(z_p)
     kl = losses.kl_to_standard_normal(mean, log_var)
     similarity = losses.squared_error(judge(x_hat)[0], judge(x)[0]) / 2
-    adversarial = (softplus(-judge(x_hat)[1]).mean() + softplus(-judge(x_p)[1]).mean()) / 2
-    fakes = (softplus(judge(x_hat.detach())[1]).mean() + softplus(judge(x_p.detach())[1]).mean()) / 2
+    made = torch.cat([x_hat, x_p])
+    adversarial = softplus(-judge(made)[1]).mean()
+    fakes = softplus(judge(made.detach())[1]).mean()
     return {
         "encoder": kl + similarity,
         "decoder": gamma * similarity + adversarial,
@@ -649,7 +670,7 @@ _ROUTING = Exercise(
 """,
     wrong=(
         Wrong(_ENCODER_HEARS, edit=("kl + similarity,", "kl + similarity + adversarial,")),
-        Wrong(_THROUGH_DECODER, edit=("judge(x_hat.detach())", "judge(x_hat)")),
+        Wrong(_THROUGH_DECODER, edit=("judge(made.detach())", "judge(made)")),
         Wrong(
             _JUDGE_IS_SIMILAR,
             code=_ROUTING_SIGNATURE
@@ -657,8 +678,9 @@ _ROUTING = Exercise(
     x_hat, x_p = decoder(z), decoder(z_p)
     kl = losses.kl_to_standard_normal(mean, log_var)
     similarity = losses.squared_error(judge(x_hat)[0], judge(x)[0]) / 2
-    adversarial = (softplus(-judge(x_hat)[1]).mean() + softplus(-judge(x_p)[1]).mean()) / 2
-    fakes = (softplus(judge(x_hat.detach())[1]).mean() + softplus(judge(x_p.detach())[1]).mean()) / 2
+    made = torch.cat([x_hat, x_p])
+    adversarial = softplus(-judge(made)[1]).mean()
+    fakes = softplus(judge(made.detach())[1]).mean()
     seen = losses.squared_error(judge(x_hat.detach())[0], judge(x)[0]) / 2
     return {
         "encoder": kl + similarity,
@@ -683,18 +705,23 @@ _ROUTING = Exercise(
         Wrong("Return a dictionary", edit=('"decoder": gamma', '"generator": gamma')),
     ),
     also_right=(
-        # half of the mean over both kinds is what eq. (3.13) says, too
         Right(
             edit=(
+                "softplus(-judge(made)[1]).mean()",
                 "(softplus(-judge(x_hat)[1]).mean() + softplus(-judge(x_p)[1]).mean()) / 2",
-                "softplus(-judge(torch.cat([x_hat, x_p]))[1]).mean()",
+            )
+        ),
+        Right(
+            edit=(
+                "softplus(-judge(x)[1]).mean() + fakes",
+                "losses.discriminator_loss(judge(x)[1], judge(made.detach())[1])",
             )
         ),
         # gradients into networks that the player does not own are no fault
         Right(
             edit=(
-                "    return {",
-                "    x_hat, x_p = x_hat.detach(), x_p.detach()\n    return {",
+                '"encoder": kl + similarity',
+                '"encoder": kl + losses.squared_error(judge(decoder(z))[0], judge(x)[0]) / 2',
             )
         ),
     ),
@@ -782,19 +809,23 @@ _HOLE = Exercise(
     check=_check_hole,
     stub='''
 def filling_loss(x, x_hat, mask, judge, weight):
-    """The restorer's loss in a context encoder, eq. (3.23) with the plain squared error, to be minimised.
+    """The restorer's loss in a context encoder, eq. (3.23) with the plain squared
+    error, to be minimised.
 
-    x: pictures (B, C, H, W); x_hat: the network's output, the same shape; mask (H, W): 1 in the hole; judge:
-    pictures of the shape of x to logits (B,); weight: λ of the adversarial term.
+    x: pictures (B, C, H, W); x_hat: the network's output, the same shape; mask (H, W):
+    1 in the hole; judge: pictures of the shape of x to logits (B,); weight: λ of the
+    adversarial term.
     """
     raise NotImplementedError
 ''',
     solution='''
 def filling_loss(x, x_hat, mask, judge, weight):
-    """The restorer's loss in a context encoder, eq. (3.23) with the plain squared error, to be minimised.
+    """The restorer's loss in a context encoder, eq. (3.23) with the plain squared
+    error, to be minimised.
 
-    x: pictures (B, C, H, W); x_hat: the network's output, the same shape; mask (H, W): 1 in the hole; judge:
-    pictures of the shape of x to logits (B,); weight: λ of the adversarial term.
+    x: pictures (B, C, H, W); x_hat: the network's output, the same shape; mask (H, W):
+    1 in the hole; judge: pictures of the shape of x to logits (B,); weight: λ of the
+    adversarial term.
     """
     error = ((x_hat - x).square() * mask).sum() / len(x)
     return error + weight * nn.functional.softplus(-judge(x_hat * mask)).mean()

@@ -61,12 +61,16 @@ _DISTANCE = Exercise(
     check=_check_distance_to_pca,
     stub='''
 def distance_to_pca(w_e, w_d, x):
-    """Frobenius norm of W_d W_e − U_k U_kᵀ; w_e is (k, D), w_d is (D, k), x holds one picture a row."""
+    """Frobenius norm of W_d W_e − U_k U_kᵀ; w_e is (k, D), w_d is (D, k), x holds one
+    picture a row.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def distance_to_pca(w_e, w_d, x):
-    """Frobenius norm of W_d W_e − U_k U_kᵀ; w_e is (k, D), w_d is (D, k), x holds one picture a row."""
+    """Frobenius norm of W_d W_e − U_k U_kᵀ; w_e is (k, D), w_d is (D, k), x holds one
+    picture a row.
+    """
     centred = x - x.mean(0)
     u = torch.linalg.svd(centred, full_matrices=False).Vh[: len(w_e)].T
     return torch.linalg.norm(w_d @ w_e - u @ u.T)
@@ -148,7 +152,8 @@ def gaussian_nll(x_hat, x, log_sigma):
     solution='''
 def gaussian_nll(x_hat, x, log_sigma):
     """−log N(x; x_hat, σ²I): sum over pixels, mean over the batch; x is (B, ...)."""
-    per_pixel = (x - x_hat) ** 2 / (2 * torch.exp(2 * log_sigma)) + log_sigma + math.log(2 * math.pi) / 2
+    squared = (x - x_hat) ** 2 / (2 * torch.exp(2 * log_sigma))
+    per_pixel = squared + log_sigma + math.log(2 * math.pi) / 2
     return per_pixel.sum() / len(x)
 ''',
     wrong=(
@@ -160,7 +165,12 @@ def gaussian_nll(x_hat, x, log_sigma):
         Wrong(_SIGMA_IS_STUCK, edit=("torch.exp(2 * log_sigma)", "math.exp(2 * log_sigma)")),
         Wrong(
             _SIGMA_IS_STUCK,
-            edit=("torch.exp(2 * log_sigma)) + log_sigma", "math.exp(2 * log_sigma)) + log_sigma.item()"),
+            code="""
+            def gaussian_nll(x_hat, x, log_sigma):
+                log_sigma = log_sigma.item()
+                squared = (x - x_hat) ** 2 / (2 * math.exp(2 * log_sigma))
+                return (squared + log_sigma + math.log(2 * math.pi) / 2).sum() / len(x)
+            """,
         ),
         Wrong(_PICTURE_IS_STUCK, edit=("(x - x_hat) ** 2", "(x - x_hat.detach()) ** 2")),
         Wrong("At log σ", edit=("per_pixel.sum() / len(x)", "per_pixel.sum() / 3")),
@@ -216,12 +226,16 @@ _FLOOR = Exercise(
     check=_check_floor,
     stub='''
 def floor(x):
-    """Least cross-entropy of each pixel of x, in nats, over all predictions; same shape as x."""
+    """Least cross-entropy of each pixel of x, in nats, over all predictions; same shape
+    as x.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def floor(x):
-    """Least cross-entropy of each pixel of x, in nats, over all predictions; same shape as x."""
+    """Least cross-entropy of each pixel of x, in nats, over all predictions; same shape
+    as x.
+    """
     return -(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x))
 ''',
     wrong=(
@@ -283,12 +297,14 @@ _DENOISE = Exercise(
     check=_check_denoise,
     stub='''
 def denoise(y, cov, sigma):
-    """E[x|y] for x ~ N(0, cov) and y = x + σ·noise; y is (B, D), one noisy point a row."""
+    """E[x|y] for x ~ N(0, cov) and y = x + σ·noise; y is (B, D), one noisy point a row.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def denoise(y, cov, sigma):
-    """E[x|y] for x ~ N(0, cov) and y = x + σ·noise; y is (B, D), one noisy point a row."""
+    """E[x|y] for x ~ N(0, cov) and y = x + σ·noise; y is (B, D), one noisy point a row.
+    """
     w = cov @ torch.linalg.inv(cov + sigma**2 * torch.eye(len(cov), dtype=cov.dtype))
     return y @ w.T
 ''',
@@ -402,10 +418,11 @@ def _is_affine(network: Callable[[Tensor], Tensor], x: Tensor) -> bool:
 _REPAIR_SOLUTION = '''
 def make_autoencoder():
     """Encoder and decoder for pictures (B, 1, 28, 28), with a code of 32 numbers."""
-    encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 32))
-    decoder = nn.Sequential(
-        nn.Linear(32, 128), nn.ReLU(), nn.Linear(128, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28))
+    encoder = nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 32)
     )
+    pixels = nn.Linear(128, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28))
+    decoder = nn.Sequential(nn.Linear(32, 128), nn.ReLU(), *pixels)
     return encoder, decoder
 '''
 
@@ -534,12 +551,16 @@ _ALARM = Exercise(
     check=_check_alarm,
     stub='''
 def alarm(train_scores, validation_scores, test_scores, false_alarms):
-    """True for each test picture to be called an anomaly; train and validation pictures are all normal."""
+    """True for each test picture to be called an anomaly; train and validation pictures
+    are all normal.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def alarm(train_scores, validation_scores, test_scores, false_alarms):
-    """True for each test picture to be called an anomaly; train and validation pictures are all normal."""
+    """True for each test picture to be called an anomaly; train and validation pictures
+    are all normal.
+    """
     return test_scores > torch.quantile(validation_scores, 1 - false_alarms)
 ''',
     wrong=(
@@ -625,12 +646,16 @@ _GENERATIVE = Exercise(
     check=_check_is_generative,
     stub='''
 def is_generative(encode, decode, x):
-    """Whether decoded draws from N(0, I) pass for data; x is (N, D). Use evaluation.two_sample_accuracy."""
+    """Whether decoded draws from N(0, I) pass for data; x is (N, D). Use
+    evaluation.two_sample_accuracy.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def is_generative(encode, decode, x):
-    """Whether decoded draws from N(0, I) pass for data; x is (N, D). Use evaluation.two_sample_accuracy."""
+    """Whether decoded draws from N(0, I) pass for data; x is (N, D). Use
+    evaluation.two_sample_accuracy.
+    """
     z = torch.randn(encode(x).shape)
     return evaluation.two_sample_accuracy(decode(z), x) < 0.6
 ''',

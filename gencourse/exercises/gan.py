@@ -82,12 +82,16 @@ _SIGNS = Exercise(
     check=_check_signs,
     stub='''
 def losses_on_logits(real, fake):
-    """(discriminator's loss, generator's non-saturating loss) from logits of shape (B,), to be minimised."""
+    """(discriminator's loss, generator's non-saturating loss) from logits of shape
+    (B,), to be minimised.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def losses_on_logits(real, fake):
-    """(discriminator's loss, generator's non-saturating loss) from logits of shape (B,), to be minimised."""
+    """(discriminator's loss, generator's non-saturating loss) from logits of shape
+    (B,), to be minimised.
+    """
     softplus = nn.functional.softplus
     d = softplus(-real).mean() + softplus(fake).mean()
     g = softplus(-fake).mean()
@@ -184,12 +188,12 @@ _VALUE = Exercise(
     check=_check_value,
     stub='''
 def value_at_best_d(p, q):
-    """V(D*, G) for data law p and generated law q, two tensors of probabilities; in nats."""
+    """V(D*, G) in nats for data law p and generated law q, tensors of probabilities."""
     raise NotImplementedError
 ''',
     solution='''
 def value_at_best_d(p, q):
-    """V(D*, G) for data law p and generated law q, two tensors of probabilities; in nats."""
+    """V(D*, G) in nats for data law p and generated law q, tensors of probabilities."""
     d = p / (p + q)
     return (torch.xlogy(p, d) + torch.xlogy(q, 1 - d)).sum()
 ''',
@@ -273,12 +277,16 @@ _EIGEN = Exercise(
     check=_check_eigenvalues,
     stub='''
 def eigenvalues(gamma, a):
-    """The two eigenvalues of the Dirac-GAN's flow at its equilibrium, with R1 weight gamma; complex."""
+    """The two eigenvalues of the Dirac-GAN's flow at its equilibrium, with R1 weight
+    gamma; complex.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def eigenvalues(gamma, a):
-    """The two eigenvalues of the Dirac-GAN's flow at its equilibrium, with R1 weight gamma; complex."""
+    """The two eigenvalues of the Dirac-GAN's flow at its equilibrium, with R1 weight
+    gamma; complex.
+    """
     root = torch.sqrt(torch.tensor(gamma**2 / 4 - a**2, dtype=torch.complex128))
     return torch.stack([-gamma / 2 + root, -gamma / 2 - root])
 ''',
@@ -383,12 +391,18 @@ _RADIUS = Exercise(
     check=_check_radius,
     stub='''
 def radius(h, steps, gamma, alternating):
-    """√(θ² + ψ²) after so many steps of size h from θ = 1, ψ = 0, with f'(t) = 1/(1 + eᵗ); D moves first."""
+    """√(θ² + ψ²) after so many steps of size h from θ = 1, ψ = 0.
+
+    f'(t) = 1/(1 + eᵗ); D moves first.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def radius(h, steps, gamma, alternating):
-    """√(θ² + ψ²) after so many steps of size h from θ = 1, ψ = 0, with f'(t) = 1/(1 + eᵗ); D moves first."""
+    """√(θ² + ψ²) after so many steps of size h from θ = 1, ψ = 0.
+
+    f'(t) = 1/(1 + eᵗ); D moves first.
+    """
     theta, psi = 1.0, 0.0
     for _ in range(steps):
         slope = 1 / (1 + math.exp(theta * psi))
@@ -430,7 +444,9 @@ _ONCE = "Each call must move the discriminator once and the generator once."
 _OWN_NOISE = "Your fakes are not made from the noise that you were given: draw it with noise(n)."
 _LEFTOVER = "The {who} moves by gradients that were left there, too: clear them right before its backward."
 _OLD_JUDGE = "The generator was judged by the discriminator as it was before its move: ask the *moved* one."
-_WRONG_MOVE = "The {who} did not move by the gradient of its own loss: check what goes to which optimiser, and the sign."
+_WRONG_MOVE = (
+    "The {who} did not move by the gradient of its own loss: look at which loss goes where, and its sign."
+)
 
 
 def _check_step(step: Callable[..., None]) -> None:
@@ -521,12 +537,16 @@ _STEP = Exercise(
     check=_check_step,
     stub='''
 def gan_step(generator, discriminator, g_optimizer, d_optimizer, x, noise):
-    """One move of the discriminator, then one of the generator; noise(n) draws noise for n samples."""
+    """One move of the discriminator, then one of the generator; noise(n) draws noise
+    for n samples.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def gan_step(generator, discriminator, g_optimizer, d_optimizer, x, noise):
-    """One move of the discriminator, then one of the generator; noise(n) draws noise for n samples."""
+    """One move of the discriminator, then one of the generator; noise(n) draws noise
+    for n samples.
+    """
     fake = generator(noise(len(x))).detach()
     d_loss = losses.discriminator_loss(discriminator(x), discriminator(fake))
     d_optimizer.zero_grad()
@@ -788,12 +808,16 @@ _FRECHET = Exercise(
     check=_check_frechet,
     stub='''
 def frechet(mean_a, cov_a, mean_b, cov_b):
-    """Fréchet distance of two Gaussians, eq. (2.21). Hint: tr A^½ is the sum of the roots of A's eigenvalues."""
+    """Fréchet distance of two Gaussians, eq. (2.21). Hint: tr A^½ is the sum of the
+    roots of A's eigenvalues.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def frechet(mean_a, cov_a, mean_b, cov_b):
-    """Fréchet distance of two Gaussians, eq. (2.21). Hint: tr A^½ is the sum of the roots of A's eigenvalues."""
+    """Fréchet distance of two Gaussians, eq. (2.21). Hint: tr A^½ is the sum of the
+    roots of A's eigenvalues.
+    """
     cross = torch.linalg.eigvals(cov_a @ cov_b).sqrt().real.sum()
     return (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
 ''',
@@ -872,12 +896,16 @@ _FLAT = Exercise(
     check=_check_flat_end,
     stub='''
 def flat_end(d):
-    """(−log(1 − D), size of its gradient with respect to the logit a, where D = σ(a)), for a number d = D."""
+    """(−log(1 − D), size of its gradient with respect to the logit a, where D = σ(a)),
+    for a number d = D.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def flat_end(d):
-    """(−log(1 − D), size of its gradient with respect to the logit a, where D = σ(a)), for a number d = D."""
+    """(−log(1 − D), size of its gradient with respect to the logit a, where D = σ(a)),
+    for a number d = D.
+    """
     return -math.log(1 - d), d
 ''',
     wrong=(
@@ -945,12 +973,16 @@ _BETWEEN = Exercise(
     check=_check_between,
     stub='''
 def between(real, fake):
-    """Random points on the segments from fake to real, one for each pair; shapes (B, C, H, W)."""
+    """Random points on the segments from fake to real, one for each pair; shapes (B, C,
+    H, W).
+    """
     raise NotImplementedError
 ''',
     solution='''
 def between(real, fake):
-    """Random points on the segments from fake to real, one for each pair; shapes (B, C, H, W)."""
+    """Random points on the segments from fake to real, one for each pair; shapes (B, C,
+    H, W).
+    """
     epsilon = torch.rand(len(real), 1, 1, 1)
     return epsilon * real + (1 - epsilon) * fake
 ''',
@@ -1020,12 +1052,16 @@ _CRITIC = Exercise(
     check=_check_critic,
     stub='''
 def critic_loss(f_real, f_fake):
-    """The Wasserstein critic's loss, to be *minimised*; f_real and f_fake are its values, shape (B,)."""
+    """The Wasserstein critic's loss, to be *minimised*; f_real and f_fake are its
+    values, shape (B,).
+    """
     raise NotImplementedError
 ''',
     solution='''
 def critic_loss(f_real, f_fake):
-    """The Wasserstein critic's loss, to be *minimised*; f_real and f_fake are its values, shape (B,)."""
+    """The Wasserstein critic's loss, to be *minimised*; f_real and f_fake are its
+    values, shape (B,).
+    """
     return f_fake.mean() - f_real.mean()
 ''',
     wrong=(

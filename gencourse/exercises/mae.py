@@ -67,12 +67,16 @@ _PATCHES = Exercise(
     check=_check_patches,
     stub='''
 def patches_of(images, size):
-    """Pictures (B, C, H, W) to patches (B, N, size·size·C), row after row; in a patch rows, columns, channels."""
+    """Pictures (B, C, H, W) to patches (B, N, size·size·C), row after row; in a patch
+    rows, columns, channels.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def patches_of(images, size):
-    """Pictures (B, C, H, W) to patches (B, N, size·size·C), row after row; in a patch rows, columns, channels."""
+    """Pictures (B, C, H, W) to patches (B, N, size·size·C), row after row; in a patch
+    rows, columns, channels.
+    """
     B, C, H, W = images.shape
     cut = images.reshape(B, C, H // size, size, W // size, size)
     return cut.permute(0, 2, 4, 3, 5, 1).reshape(B, -1, size * size * C)
@@ -143,6 +147,8 @@ def _check_masking(mask_of: Callable[[int, int, float], Tensor]) -> None:
     expect(hidden[0] == 12, f"Of 16 patches 12 are to be hidden at ratio 0.75; you hide {int(hidden[0])}.")
     expect(not (made == made[0]).all(), _ONE_FOR_ALL)
     expect(not torch.equal(made, draw(4000, 16, 0.75)), _SAME_AGAIN)
+    alone = torch.cat([draw(1, 16, 0.75) for _ in range(50)])
+    expect(len(alone.unique(dim=0)) > 1, _SAME_AGAIN)
     pairs = made.T @ made / len(made)  # 12/16 for a patch, (12/16)·(11/15) for any two
     wanted = torch.full((16, 16), 0.55).fill_diagonal_(0.75)
     expect((pairs - wanted).diagonal().abs().max() < 0.08, _NOT_UNIFORM)
@@ -177,12 +183,16 @@ _MASKING = Exercise(
     check=_check_masking,
     stub='''
 def mask_of(batch, count, ratio):
-    """Random masks (batch, count): 1 where a patch is removed, 0 where it is kept; round((1 − ratio)·count) kept."""
+    """Random masks (batch, count): 1 where a patch is removed, 0 where it is kept;
+    round((1 − ratio)·count) kept.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def mask_of(batch, count, ratio):
-    """Random masks (batch, count): 1 where a patch is removed, 0 where it is kept; round((1 − ratio)·count) kept."""
+    """Random masks (batch, count): 1 where a patch is removed, 0 where it is kept;
+    round((1 − ratio)·count) kept.
+    """
     kept = round((1 - ratio) * count)
     rank = torch.rand(batch, count).argsort(1).argsort(1)
     return (rank >= kept).float()
@@ -216,6 +226,7 @@ def mask_of(batch, count, ratio):
         ),
         Wrong(_TURNED_ROUND, edit=("rank >= kept", "rank < kept")),
         Wrong("Return a mask of shape", edit=("(rank >= kept).float()", "rank[:, kept:]")),
+        Wrong(_SAME_AGAIN, edit=(".argsort(1).argsort(1)", ".argsort(0).argsort(1)")),
         Wrong(
             _NOT_UNIFORM,
             edit=(
@@ -326,17 +337,21 @@ _UNSHUFFLE = Exercise(
     check=_check_unshuffle,
     stub='''
 def decoder_input(visible, mask_token, order, positions):
-    """What the decoder starts from, (B, N, D): tokens in their places, mask tokens elsewhere, plus positions.
+    """What the decoder starts from, (B, N, D): tokens in their places, mask tokens
+    elsewhere, plus positions.
 
-    visible (B, K, D) are the tokens of the places order[:, :K]; mask_token (D,); positions (N, D).
+    visible (B, K, D) are the tokens of the places order[:, :K]; mask_token (D,);
+    positions (N, D).
     """
     raise NotImplementedError
 ''',
     solution='''
 def decoder_input(visible, mask_token, order, positions):
-    """What the decoder starts from, (B, N, D): tokens in their places, mask tokens elsewhere, plus positions.
+    """What the decoder starts from, (B, N, D): tokens in their places, mask tokens
+    elsewhere, plus positions.
 
-    visible (B, K, D) are the tokens of the places order[:, :K]; mask_token (D,); positions (N, D).
+    visible (B, K, D) are the tokens of the places order[:, :K]; mask_token (D,);
+    positions (N, D).
     """
     B, K, D = visible.shape
     packed = torch.cat([visible, mask_token.expand(B, order.shape[1] - K, D)], dim=1)
@@ -476,8 +491,9 @@ _VISIBLE = Exercise(
 def encode_visible(embed, blocks, patches, mask, positions):
     """Tokens (B, K, D) of the visible patches, in the order of their places.
 
-    embed maps patches (B, K, P) to tokens (B, K, D), blocks tokens to tokens; patches (B, N, P); mask (B, N), 1 where
-    hidden, the same number in every row; positions (N, D).
+    embed maps patches (B, K, P) to tokens (B, K, D), blocks tokens to tokens; patches
+    (B, N, P); mask (B, N), 1 where hidden, the same number in every row; positions (N,
+    D).
     """
     raise NotImplementedError
 ''',
@@ -485,8 +501,9 @@ def encode_visible(embed, blocks, patches, mask, positions):
 def encode_visible(embed, blocks, patches, mask, positions):
     """Tokens (B, K, D) of the visible patches, in the order of their places.
 
-    embed maps patches (B, K, P) to tokens (B, K, D), blocks tokens to tokens; patches (B, N, P); mask (B, N), 1 where
-    hidden, the same number in every row; positions (N, D).
+    embed maps patches (B, K, P) to tokens (B, K, D), blocks tokens to tokens; patches
+    (B, N, P); mask (B, N), 1 where hidden, the same number in every row; positions (N,
+    D).
     """
     B = len(patches)
     visible = patches[mask == 0].reshape(B, -1, patches.shape[2])
@@ -615,17 +632,21 @@ _LOSS = Exercise(
     check=_check_loss,
     stub='''
 def hidden_loss(prediction, target, mask, normalise):
-    """Mean squared error on masked patches; prediction and target (B, N, n), mask (B, N) with 1 = hidden.
+    """Mean squared error on masked patches; prediction and target (B, N, n), mask (B,
+    N) with 1 = hidden.
 
-    With normalise each target patch is shifted and scaled to mean 0 and variance 1 first.
+    With normalise each target patch is shifted and scaled to mean 0 and variance 1
+    first.
     """
     raise NotImplementedError
 ''',
     solution='''
 def hidden_loss(prediction, target, mask, normalise):
-    """Mean squared error on masked patches; prediction and target (B, N, n), mask (B, N) with 1 = hidden.
+    """Mean squared error on masked patches; prediction and target (B, N, n), mask (B,
+    N) with 1 = hidden.
 
-    With normalise each target patch is shifted and scaled to mean 0 and variance 1 first.
+    With normalise each target patch is shifted and scaled to mean 0 and variance 1
+    first.
     """
     if normalise:
         mean, variance = target.mean(-1, keepdim=True), target.var(-1, keepdim=True)
@@ -699,21 +720,25 @@ _IDENTITIES = Exercise(
     check=_check_identities,
     stub='''
 def examine(network, x, m):
-    """(L_E, gradient of L_E by network[0].weight or None, L_D, gradient of the mended loss by network[0].weight).
+    """(L_E, gradient of L_E by network[0].weight or None, L_D, gradient of the mended
+    loss by network[0].weight).
 
-    network maps (B, D) to (B, D); x (B, D); m (B, D) of zeros and ones. In L_E and L_D it marks, as in the document,
-    what is kept by X⊙m; in the mended loss 1 marks what is hidden. Hint: autograd.grad(..., allow_unused=True), and
-    requires_grad says whether a number depends on any weight.
+    network maps (B, D) to (B, D); x (B, D); m (B, D) of zeros and ones. In L_E and L_D
+    it marks, as in the document, what is kept by X⊙m; in the mended loss 1 marks what
+    is hidden. Hint: autograd.grad(..., allow_unused=True), and requires_grad says
+    whether a number depends on any weight.
     """
     raise NotImplementedError
 ''',
     solution='''
 def examine(network, x, m):
-    """(L_E, gradient of L_E by network[0].weight or None, L_D, gradient of the mended loss by network[0].weight).
+    """(L_E, gradient of L_E by network[0].weight or None, L_D, gradient of the mended
+    loss by network[0].weight).
 
-    network maps (B, D) to (B, D); x (B, D); m (B, D) of zeros and ones. In L_E and L_D it marks, as in the document,
-    what is kept by X⊙m; in the mended loss 1 marks what is hidden. Hint: autograd.grad(..., allow_unused=True), and
-    requires_grad says whether a number depends on any weight.
+    network maps (B, D) to (B, D); x (B, D); m (B, D) of zeros and ones. In L_E and L_D
+    it marks, as in the document, what is kept by X⊙m; in the mended loss 1 marks what
+    is hidden. Hint: autograd.grad(..., allow_unused=True), and requires_grad says
+    whether a number depends on any weight.
     """
     def gradient(loss):
         if not loss.requires_grad:
@@ -848,19 +873,23 @@ _STUDY = Exercise(
     check=_check_study,
     stub='''
 def choose_ratio(rows):
-    """(ratio, its mean accuracy, its standard deviation over seeds) of the ratio with the best mean accuracy.
+    """(ratio, its mean accuracy, its standard deviation over seeds) of the ratio with
+    the best mean accuracy.
 
-    Each row is a dictionary with "ratio", "seed", "reconstruction" (masked loss) and "accuracy" (of a classifier on
-    held-out pictures). Raise a ValueError if some ratio has fewer than two seeds.
+    Each row is a dictionary with "ratio", "seed", "reconstruction" (masked loss) and
+    "accuracy" (of a classifier on held-out pictures). Raise a ValueError if some ratio
+    has fewer than two seeds.
     """
     raise NotImplementedError
 ''',
     solution='''
 def choose_ratio(rows):
-    """(ratio, its mean accuracy, its standard deviation over seeds) of the ratio with the best mean accuracy.
+    """(ratio, its mean accuracy, its standard deviation over seeds) of the ratio with
+    the best mean accuracy.
 
-    Each row is a dictionary with "ratio", "seed", "reconstruction" (masked loss) and "accuracy" (of a classifier on
-    held-out pictures). Raise a ValueError if some ratio has fewer than two seeds.
+    Each row is a dictionary with "ratio", "seed", "reconstruction" (masked loss) and
+    "accuracy" (of a classifier on held-out pictures). Raise a ValueError if some ratio
+    has fewer than two seeds.
     """
     found = {}
     for row in rows:
@@ -972,19 +1001,23 @@ _ANOMALY = Exercise(
     check=_check_anomaly,
     stub='''
 def strangeness(predict, patches, masks):
-    """Score of each picture, (B,): the error on masked patches, averaged over the masks.
+    """Score of each picture, (B,): the error on masked patches, averaged over the
+    masks.
 
-    patches (B, N, n); masks (S, N), 1 where hidden, the same for all pictures; predict(patches, mask) takes a mask
-    (B, N) and returns predictions (B, N, n) for all patches.
+    patches (B, N, n); masks (S, N), 1 where hidden, the same for all pictures;
+    predict(patches, mask) takes a mask (B, N) and returns predictions (B, N, n) for all
+    patches.
     """
     raise NotImplementedError
 ''',
     solution='''
 def strangeness(predict, patches, masks):
-    """Score of each picture, (B,): the error on masked patches, averaged over the masks.
+    """Score of each picture, (B,): the error on masked patches, averaged over the
+    masks.
 
-    patches (B, N, n); masks (S, N), 1 where hidden, the same for all pictures; predict(patches, mask) takes a mask
-    (B, N) and returns predictions (B, N, n) for all patches.
+    patches (B, N, n); masks (S, N), 1 where hidden, the same for all pictures;
+    predict(patches, mask) takes a mask (B, N) and returns predictions (B, N, n) for all
+    patches.
     """
     scores = []
     for mask in masks:
@@ -1043,7 +1076,9 @@ _NOT_SCALED = "Your scores are not divided by √d, so the softmax of long queri
 _WHOLE_WIDTH = (
     "You divide by the root of the whole width D. In eq. (5.9) d is the size of one head's query, D/heads."
 )
-_WRONG_AXIS = "Your weights add up to one over the tokens that ask. Each of them shares out its own: softmax along the keys."
+_WRONG_AXIS = (
+    "Your weights add up to one over the tokens that ask. Each shares out its own: softmax along the keys."
+)
 _ONE_HEAD = "You do not cut into heads: each head has a softmax of its own, on its slice of the numbers."
 _TOO_LARGE = "For large scores your result is not finite: subtract the largest score first, or use softmax."
 
@@ -1087,19 +1122,24 @@ _ATTEND = Exercise(
     check=_check_attend,
     stub='''
 def attend(query, key, value, heads):
-    """Attention with heads, eq. (5.9), (B, N, D); query (B, N, D), key and value (B, M, D), D a multiple of heads.
+    """Attention with heads, eq. (5.9), (B, N, D); query (B, N, D), key and value (B, M,
+    D), D a multiple of heads.
 
-    Head h works on its slice of d = D/heads neighbouring numbers; the slices of the result stand side by side.
+    Head h works on its slice of d = D/heads neighbouring numbers; the slices of the
+    result stand side by side.
     """
     raise NotImplementedError
 ''',
     solution='''
 def attend(query, key, value, heads):
-    """Attention with heads, eq. (5.9), (B, N, D); query (B, N, D), key and value (B, M, D), D a multiple of heads.
+    """Attention with heads, eq. (5.9), (B, N, D); query (B, N, D), key and value (B, M,
+    D), D a multiple of heads.
 
-    Head h works on its slice of d = D/heads neighbouring numbers; the slices of the result stand side by side.
+    Head h works on its slice of d = D/heads neighbouring numbers; the slices of the
+    result stand side by side.
     """
-    q, k, v = (rows.unflatten(2, (heads, -1)).transpose(1, 2) for rows in (query, key, value))
+    given = query, key, value
+    q, k, v = (rows.unflatten(2, (heads, -1)).transpose(1, 2) for rows in given)
     scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[3])
     return (scores.softmax(3) @ v).transpose(1, 2).flatten(2)
 ''',
@@ -1187,12 +1227,16 @@ _SAVING = Exercise(
     check=_check_saving,
     stub='''
 def saving(count, width, ratio):
-    """How many times less work a block of the encoder has on visible patches than on all count patches, eq. (5.10)."""
+    """How many times less work a block of the encoder has on visible patches than on
+    all count patches, eq. (5.10).
+    """
     raise NotImplementedError
 ''',
     solution='''
 def saving(count, width, ratio):
-    """How many times less work a block of the encoder has on visible patches than on all count patches, eq. (5.10)."""
+    """How many times less work a block of the encoder has on visible patches than on
+    all count patches, eq. (5.10).
+    """
     def work(n):
         return 12 * n * width**2 + 2 * n**2 * width
 
@@ -1244,7 +1288,7 @@ def _check_positions(positions: Callable[[int, int, int], Any]) -> None:
         omega = 10_000.0 ** (-power * torch.arange(width // 4) / width)
         return sum(((t[:, None] - t)[..., None] * omega).cos().sum(2) for t in (row, column))  # type: ignore[return-value]
 
-    for rows, columns, width in ((3, 5, 16), (4, 2, 8), (6, 7, 64)):
+    for rows, columns, width in ((3, 5, 16), (4, 2, 8), (6, 7, 64), (2, 400, 16)):
         count = rows * columns
         found = positions(rows, columns, width)
         shape = tuple(found.shape) if isinstance(found, Tensor) else None
@@ -1254,11 +1298,14 @@ def _check_positions(positions: Callable[[int, int, int], Any]) -> None:
         def by_rows(n: Tensor, columns: int = columns) -> tuple[Tensor, Tensor]:
             return n // columns, n % columns
 
+        def by_columns(n: Tensor, rows: int = rows) -> tuple[Tensor, Tensor]:
+            return n % rows, n // rows
+
         # the order of the numbers in a position is yours: only products are compared
         products, right = found @ found.T, like(by_rows, count, width, 4)
         if close(products, right):
             continue
-        expect(not close(products, like(lambda n, r=rows: (n % r, n // r), count, width, 4)), _BY_COLUMNS)
+        expect(not close(products, like(by_columns, count, width, 4)), _BY_COLUMNS)
         for power in (1, 2, 8):
             expect(not close(products, like(by_rows, count, width, power)), _FREQUENCIES)
         line = 10_000.0 ** (-2 * torch.arange(width // 2) / width)
@@ -1283,16 +1330,20 @@ _POSITIONS = Exercise(
     check=_check_positions,
     stub='''
 def positions(rows, columns, width):
-    """Fixed positions of a grid of patches, eq. (5.7): (rows·columns, width), row after row; width is 4, 8, 12, ..."""
+    """Fixed positions of a grid of patches, eq. (5.7): (rows·columns, width), row after
+    row; width is 4, 8, 12, ...
+    """
     raise NotImplementedError
 ''',
     solution='''
 def positions(rows, columns, width):
-    """Fixed positions of a grid of patches, eq. (5.7): (rows·columns, width), row after row; width is 4, 8, 12, ..."""
+    """Fixed positions of a grid of patches, eq. (5.7): (rows·columns, width), row after
+    row; width is 4, 8, 12, ...
+    """
     omega = 10_000.0 ** (-4 * torch.arange(width // 4) / width)
-    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    angles = [place.flatten()[:, None] * omega for place in (row, column)]
-    return torch.cat([wave for angle in angles for wave in (angle.sin(), angle.cos())], dim=1)
+    n = torch.arange(rows * columns)[:, None]
+    row, column = n // columns * omega, n % columns * omega
+    return torch.cat([row.sin(), row.cos(), column.sin(), column.cos()], dim=1)
 ''',
     wrong=(
         Wrong(
@@ -1304,11 +1355,17 @@ def positions(rows, columns, width):
                 return torch.cat([angle.sin(), angle.cos()], dim=1)
             """,
         ),
-        Wrong(_BY_COLUMNS, edit=('indexing="ij"', 'indexing="xy"')),
+        Wrong(
+            _BY_COLUMNS,
+            edit=("n // columns * omega, n % columns * omega", "n % rows * omega, n // rows * omega"),
+        ),
         Wrong(_FREQUENCIES, edit=("-4 * torch", "-2 * torch")),
-        Wrong(_ONLY_SINES, edit=("(angle.sin(), angle.cos())", "(angle.sin(), angle.sin())")),
-        Wrong("The product of two positions is not", edit=("(row, column)]", "(row, row)]")),
-        Wrong("Return one position a place", edit=("(angle.sin(), angle.cos())", "(angle.sin(),)")),
+        Wrong(
+            _ONLY_SINES,
+            edit=("row.cos(), column.sin(), column.cos()", "row.sin(), column.sin(), column.sin()"),
+        ),
+        Wrong("The product of two positions is not", edit=("n % columns * omega", "n // columns * omega")),
+        Wrong("Return one position a place", edit=("row.cos(), column.sin(), column.cos()", "column.sin()")),
     ),
     also_right=(
         # sine beside its cosine, the column first
@@ -1401,12 +1458,16 @@ _STREAM = Exercise(
     check=_check_stream,
     stub='''
 def stream(query, key, value, size):
-    """softmax(QKᵀ/√d)V for query, key, value (n, d), never holding more scores than n·size: keys in blocks of size."""
+    """softmax(QKᵀ/√d)V for query, key, value (n, d), never holding more scores than
+    n·size: keys in blocks of size.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def stream(query, key, value, size):
-    """softmax(QKᵀ/√d)V for query, key, value (n, d), never holding more scores than n·size: keys in blocks of size."""
+    """softmax(QKᵀ/√d)V for query, key, value (n, d), never holding more scores than
+    n·size: keys in blocks of size.
+    """
     n, d = query.shape
     largest = torch.full((n, 1), -math.inf)
     total, mixed = torch.zeros(n, 1), torch.zeros(n, d)
