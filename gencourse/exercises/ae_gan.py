@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gencourse.exercises.engine import Exercise, Right, Wrong
-from gencourse.exercises.numbers import NotYet, close, expect, number, parts, random, slopes
+from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, random, slopes
 
 __all__ = ["EXERCISES"]
 
@@ -341,13 +341,14 @@ def _check_adaptive(adaptive: Callable[..., Any]) -> None:
         expect(all(p.grad is None or not p.grad.any() for p in decoder.parameters()), _LEFT_BEHIND)
         found = number(found)
         expect(not found.requires_grad, _KEEPS_GRAPH)
-        expect(not close(found, norm(rec, 0) / (norm(adv, 0) + delta)), _WRONG_LAYER)
-        expect(not close(found, bottom / (top + delta)), _UPSIDE_DOWN)
-        expect(not close(found, top / bottom), _NO_DELTA)
         right = top / (bottom + delta)
-        expect(
-            close(found, right),
+        agree(
+            found,
+            right,
             f"For the check's network and δ = {delta} it is {right:.3f}; yours is {float(found):.3f}.",
+            (norm(rec, 0) / (norm(adv, 0) + delta), _WRONG_LAYER),
+            (bottom / (top + delta), _UPSIDE_DOWN),
+            (top / bottom, _NO_DELTA),
         )
         small = number(adaptive(0.001 * rec, adv, decoder, delta))
         expect(close(small, 0.001 * right, 1e-6), "λ may be smaller than 1, too: clamp it to [0, 10⁴].")

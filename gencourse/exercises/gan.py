@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gencourse.exercises.engine import Exercise, Right, Wrong
-from gencourse.exercises.numbers import NotYet, close, expect, number, parts, random, slopes
+from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, random, slopes
 
 __all__ = ["EXERCISES"]
 
@@ -165,12 +165,14 @@ def _check_value(value: Callable[[Tensor, Tensor], Any]) -> None:
         jsd = (p * (p / m).log()).sum() / 2 + (q * (q / m).log()).sum() / 2
         right = -math.log(4) + 2 * jsd
         found = number(value(p, q))
-        expect(not close(found, -math.log(4) + 4 * jsd), _NO_HALF)
-        expect(not close(found, right / math.log(2)), _LOG_TWO)
         d = q / (p + q)
-        expect(not close(found, (p * d.log()).sum() + (q * (1 - d).log()).sum()), _SWAPPED)
-        expect(
-            close(found, right), f"For the check's p and q it is {right:.4f}; yours is {float(found):.4f}."
+        agree(
+            found,
+            right,
+            f"For the check's p and q it is {right:.4f}; yours is {float(found):.4f}.",
+            (-math.log(4) + 4 * jsd, _NO_HALF),
+            (right / math.log(2), _LOG_TWO),
+            ((p * d.log()).sum() + (q * (1 - d).log()).sum(), _SWAPPED),
         )
     for one, other, wanted in (
         ([1.0, 0.0], [0.0, 1.0], 0.0),
@@ -683,14 +685,15 @@ def _check_r1(penalty: Callable[[Callable[[Tensor], Tensor], Tensor], Any]) -> N
 
         value = number(penalty(linear, x))
         right = (w.detach() ** 2).sum() / 2
-        expect(not close(value, right / size), _PIXEL_MEAN)
         p = torch.sigmoid(linear(x))
-        expect(not close(value, ((p * (1 - p)) ** 2).mean() * right), _ON_SIGMOID)
-        expect(not close(value, 2 * right), "Mind the ½ of eq. (2.14).")
-        expect(not close(value, right / len(x) ** 2), _MEAN_LOGIT)
-        expect(
-            close(value, right),
+        agree(
+            value,
+            right,
             f"For a linear D it is ½‖w‖² = {right:.4f}; yours is {float(value.detach()):.4f}.",
+            (right / size, _PIXEL_MEAN),
+            (((p * (1 - p)) ** 2).mean() * right, _ON_SIGMOID),
+            (2 * right, "Mind the ½ of eq. (2.14)."),
+            (right / len(x) ** 2, _MEAN_LOGIT),
         )
         expect(value.requires_grad, _NO_GRAPH)
         expect(close(slopes(value, w)[0], w), _NO_GRAPH)
@@ -785,13 +788,15 @@ def _check_frechet(frechet: Callable[..., Any]) -> None:
         value = torch.as_tensor(frechet(m1, s1, m2, s2))
         expect(not value.is_complex(), "Return a real number: take the real part of the tiny imaginary rest.")
         value = number(value)
-        expect(not close(value, far + spread), _NO_CROSS)
-        expect(not close(value, right - far + far.sqrt()), _NOT_SQUARED)
-        clipped = (s1 @ s2).clamp_min(0)
-        expect(not close(value, far + spread - 2 * clipped.sqrt().trace()), _ELEMENTWISE)
-        expect(
-            close(value, right, 1e-3),
+        elementwise = (s1 @ s2).clamp_min(0).sqrt().trace()
+        agree(
+            value,
+            right,
             f"For the check's two Gaussians it is {right:.4f}; yours is {float(value):.4f}.",
+            (far + spread, _NO_CROSS),
+            (right - far + far.sqrt(), _NOT_SQUARED),
+            (far + spread - 2 * elementwise, _ELEMENTWISE),
+            tolerance=1e-3,
         )
         expect(
             close(number(frechet(m1, s1, m1, s1)), 0.0, 1e-2 * float(spread)),
@@ -867,6 +872,7 @@ def frechet(mean_a, cov_a, mean_b, cov_b):
 # --- 2.8 -------------------------------------------------------------------------------------------------
 
 _OTHER_LOSS = "That is −log D, the non-saturating loss. The text speaks of −log(1 − D)."
+_BY_PROBABILITY = "That is the slope with respect to D. Differentiate by the logit a, where D = σ(a)."
 _OTHER_END = "The gradient on the logit has size D, not 1 − D: it is small where D is near *zero*."
 
 
@@ -874,16 +880,14 @@ def _check_flat_end(flat_end: Callable[[float], Any]) -> None:
     for d in (0.99, 0.01, 0.3, 0.75):
         told = "Return two numbers: the loss, the size of its gradient."
         loss, size = (float(number(v, told)) for v in parts(flat_end(d), 2, told))
-        expect(not close(loss, -math.log(d)), _OTHER_LOSS)
-        expect(close(loss, -math.log(1 - d)), f"At D = {d} the loss −log(1 − D) is {-math.log(1 - d):.3f}.")
-        expect(not close(size, 1 - d), _OTHER_END)
-        expect(
-            not close(size, 1 / (1 - d)),
-            "That is the slope with respect to D. Differentiate by the logit a, where D = σ(a).",
-        )
-        expect(
-            close(size, d),
+        wanted = -math.log(1 - d)
+        agree(loss, wanted, f"At D = {d} the loss −log(1 − D) is {wanted:.3f}.", (-math.log(d), _OTHER_LOSS))
+        agree(
+            size,
+            d,
             f"At D = {d} the gradient's size is {d}{', tiny' if d < 0.1 else ''}: differentiate by the logit.",
+            (1 - d, _OTHER_END),
+            (1 / (1 - d), _BY_PROBABILITY),
         )
 
 
@@ -913,7 +917,7 @@ def flat_end(d):
         Wrong(_OTHER_END, edit=("-math.log(1 - d), d", "-math.log(1 - d), 1 - d")),
         Wrong("At D = 0.99 the loss", edit=("-math.log(1 - d), d", "0.0, d")),
         Wrong(
-            "That is the slope with respect to D",
+            _BY_PROBABILITY,
             edit=("-math.log(1 - d), d", "-math.log(1 - d), 1 / (1 - d)"),
         ),
         Wrong("At D = 0.99 the gradient's size", edit=("-math.log(1 - d), d", "-math.log(1 - d), -d")),
@@ -1031,11 +1035,12 @@ def _check_critic(critic_loss: Callable[[Tensor, Tensor], Any]) -> None:
         value = number(critic_loss(real, fake))
         right = fake.mean() - real.mean()
         hinge = (1 - real).relu().mean() + (1 + fake).relu().mean()
-        expect(not close(value, hinge), _HINGE)
-        expect(not close(value, -right), _ASCENT)
-        expect(
-            close(value, right),
+        agree(
+            value,
+            right,
             f"For the check's values it is {right:.4f}, eq. (2.10); yours is {float(value.detach()):.4f}.",
+            (hinge, _HINGE),
+            (-right, _ASCENT),
         )
         found, wanted = torch.cat(slopes(value, real, fake)), torch.cat(slopes(right, real, fake))
         expect(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["NotYet", "close", "expect", "number", "parts", "random", "shifted", "slopes"]
+__all__ = ["NotYet", "agree", "close", "expect", "number", "parts", "random", "shifted", "slopes"]
 
 _shift = 0
 
@@ -47,6 +47,18 @@ def close(a: Any, b: Any, tolerance: float = 1e-4) -> bool:
     a = torch.as_tensor(a).detach().to(torch.float64)
     b = torch.as_tensor(b).detach().to(torch.float64)
     return a.shape == b.shape and bool((a - b).abs().max() <= tolerance * (1 + b.abs().max()))
+
+
+def agree(value: Any, right: Any, otherwise: str, *known: tuple[Any, str], tolerance: float = 1e-4) -> None:
+    """Raise `NotYet` unless two arrays are close: with the hint of the known mistake that the value agrees with.
+
+    The right value is compared first, so that no right answer is accused when it happens to agree with a mistake.
+    """
+    if close(value, right, tolerance):
+        return
+    for mistaken, hint in known:
+        expect(not close(value, mistaken, tolerance), hint)
+    raise NotYet(otherwise)
 
 
 def number(value: Any, hint: str = "Return one number.") -> Tensor:
