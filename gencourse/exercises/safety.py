@@ -68,9 +68,8 @@ def restored(seed: int = 0) -> Iterator[None]:
             stack.enter_context(torch.autocast("cpu", enabled=False))
             stack.enter_context(seeded(seed))
             stack.enter_context(shifted(seed))
-            torch.set_default_device(None)
             torch.set_default_dtype(torch.float32)
-            if torch.get_default_device().type != "cpu":  # a `with torch.device(...)` outside
+            if torch.get_default_device().type != "cpu":
                 stack.enter_context(torch.device("cpu"))
             random.seed(seed)
             np.random.seed(seed)
@@ -80,9 +79,13 @@ def restored(seed: int = 0) -> Iterator[None]:
             for name, value in names.items():
                 if vars(space).get(name, before) is not value:
                     setattr(space, name, value)
+            if isinstance(space, type):  # a name that is new there hides an inherited one
+                for name in vars(space).keys() - names.keys():
+                    delattr(space, name)
         sys.stdout, sys.stderr = streams
         sys.setrecursionlimit(depth)
-        torch.set_default_device(device)
+        if _default_device() != device:
+            torch.set_default_device(device)
         torch.set_default_dtype(dtype)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
