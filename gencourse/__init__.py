@@ -46,7 +46,7 @@ _ROOMS = (
     "studies",
 )
 
-__all__ = [*_ROOMS, "__version__", "check", "claim", "preset", "show"]
+__all__ = [*_ROOMS, "__version__", "check", "claim", "grade", "preset", "show"]
 
 
 def __getattr__(name: str) -> Any:
@@ -61,3 +61,10 @@ def check(number: str, *answer: Any) -> None:
     from gencourse.exercises import check as run_check
 
     run_check(number, *answer)
+
+
+def grade(number: str, *answer: Any) -> None:
+    """Check the answer to an exercise and raise an AssertionError unless it is right; see `check`."""
+    from gencourse.exercises import grade as run_grade
+
+    run_grade(number, *answer)

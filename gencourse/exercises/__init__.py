@@ -1,7 +1,17 @@
 """Self-checking exercises: one file a chapter, each exercise one declaration."""
 
-from gencourse.exercises.engine import CHAPTERS, Exercise, NotYet, Wrong, check, exercise, expect, verdict
+from gencourse.exercises.engine import (
+    CHAPTERS,
+    Exercise,
+    Right,
+    Wrong,
+    check,
+    exercise,
+    grade,
+    verdict,
+)
 from gencourse.exercises.export import BEGIN, END, export, solution_in, student_source
+from gencourse.exercises.numbers import NotYet, expect
 
 __all__ = [
     "BEGIN",
@@ -9,11 +19,13 @@ __all__ = [
     "END",
     "Exercise",
     "NotYet",
+    "Right",
     "Wrong",
     "check",
     "exercise",
     "expect",
     "export",
+    "grade",
     "solution_in",
     "student_source",
     "verdict",

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gencourse.evaluation import cluster_result, parzen_log_likelihood
-from gencourse.exercises.engine import Exercise, NotYet, Wrong, expect
-from gencourse.exercises.numbers import close, random
-from gencourse.training import seeded
+from gencourse.exercises.engine import Exercise, Right, Wrong
+from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, random, slopes
 
 __all__ = ["EXERCISES"]
 
@@ -24,36 +23,54 @@ _BOTH_FROM_E = (
     "Your discriminator's loss does not look at the prior's logits: then nothing ties the codes to the prior."
 )
 _WRONG_LOGITS = "Your encoder's loss does not look at its own codes: it is about the logits of E(x)."
+_DEAD = (
+    "Where the discriminator is very wrong or very sure, at logits of ±40, the pull of your losses has died: use "
+    "softplus, not the log of a sigmoid."
+)
 _FADING = (
     "Your encoder's loss is log(1 − σ(a)): its gradient dies when the discriminator wins. Use −log σ(a)."
 )
 
 
-def _check_orientation(both: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> None:
-    prior, code = random(6).requires_grad_(), random(5, seed=1).requires_grad_()
-    made = both(prior, code)
-    if not (isinstance(made, tuple) and len(made) == 2):
-        raise NotYet("Return two numbers: the discriminator's loss, the encoder's loss.")
-    d, e = made
-    on_prior, on_code = torch.autograd.grad(d, (prior, code), retain_graph=True, allow_unused=True)
-    (from_encoder,) = torch.autograd.grad(e, code, retain_graph=True, allow_unused=True)
-    expect(on_prior is not None and bool(on_prior.any()), _BOTH_FROM_E)
-    expect(not ((on_prior > 0).all() and on_code is not None and (on_code < 0).all()), _CODES_AS_REAL)
-    expect(from_encoder is not None, _WRONG_LOGITS)
-    assert from_encoder is not None
-    expect((from_encoder < 0).all(), _NO_GAME)
-    expect(not close(from_encoder, -torch.sigmoid(code) / 5), _FADING)
-    for name, found, right in (
-        ("discriminator's, on the prior's draws", on_prior, -torch.sigmoid(-prior) / 6),
-        ("discriminator's, on codes", on_code, torch.sigmoid(code) / 5),
-        ("encoder's", from_encoder, -torch.sigmoid(-code) / 5),
-    ):
-        signs = found is not None and torch.equal(found.sign(), right.sign())
-        expect(signs, f"The {name} gradient has the wrong sign: ask where a descent step moves each logit.")
+def _check_orientation(both: Callable[[Tensor, Tensor], Any]) -> None:
+    def played(prior: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        told = "Return two numbers: the discriminator's loss, the encoder's loss."
+        d, e = parts(both(prior, code), 2, told)
+        return number(d, told), number(e, told)
+
+    softplus = nn.functional.softplus
+    for n, m in ((6, 5), (3, 7)):
+        prior, code = random(n).requires_grad_(), random(m, seed=1).requires_grad_()
+        d, e = played(prior, code)
+        on_prior, on_code = slopes(d, prior, code)
+        (from_encoder,) = slopes(e, code)
+        expect(on_prior.any(), _BOTH_FROM_E)
+        expect(not ((on_prior > 0).all() and (on_code < 0).all()), _CODES_AS_REAL)
+        expect(from_encoder.any(), _WRONG_LOGITS)
+        expect(not (from_encoder > 0).all(), _NO_GAME)
+        expect(not close(from_encoder, -torch.sigmoid(code) / m), _FADING)
+        for name, found, right in (
+            ("discriminator's, on the prior's draws", on_prior, -torch.sigmoid(-prior) / n),
+            ("discriminator's, on codes", on_code, torch.sigmoid(code) / m),
+            ("encoder's", from_encoder, -torch.sigmoid(-code) / m),
+        ):
+            signs = torch.equal(found.sign(), right.sign())
+            expect(
+                signs, f"The {name} gradient has the wrong sign: ask where a descent step moves each logit."
+            )
+            expect(
+                close(found, right),
+                f"The orientation is right, but the {name} gradient is off: eqs. (4.3) and (4.4).",
+            )
+        values = softplus(-prior).mean() + softplus(code).mean(), softplus(-code).mean()
         expect(
-            found is not None and close(found, right),
-            f"The orientation is right, but the {name} gradient is off: eqs. (4.3) and (4.4).",
+            close(d, values[0]) and close(e, values[1]),
+            "The gradients are right, but a value is off: eqs. (4.3) and (4.4).",
         )
+    prior, code = torch.full((2,), -40.0).requires_grad_(), torch.full((2,), 40.0).requires_grad_()
+    found_out = torch.full((2,), -40.0).requires_grad_()
+    pulls = [*slopes(played(prior, code)[0], prior, code), *slopes(played(prior, found_out)[1], found_out)]
+    expect(close(torch.cat(pulls), torch.tensor([-0.5, -0.5, 0.5, 0.5, -0.5, -0.5])), _DEAD)
 
 
 _ORIENTATION = Exercise(
@@ -65,12 +82,16 @@ _ORIENTATION = Exercise(
     check=_check_orientation,
     stub='''
 def latent_losses(prior_logits, code_logits):
-    """(discriminator's loss, encoder's loss), to be minimised; logits of draws z ~ p(z), (N,), and of E(x), (B,)."""
+    """(discriminator's loss, encoder's loss), to be minimised; logits of draws z ~
+    p(z), (N,), and of E(x), (B,).
+    """
     raise NotImplementedError
 ''',
     solution='''
 def latent_losses(prior_logits, code_logits):
-    """(discriminator's loss, encoder's loss), to be minimised; logits of draws z ~ p(z), (N,), and of E(x), (B,)."""
+    """(discriminator's loss, encoder's loss), to be minimised; logits of draws z ~
+    p(z), (N,), and of E(x), (B,).
+    """
     softplus = nn.functional.softplus
     d = softplus(-prior_logits).mean() + softplus(code_logits).mean()
     e = softplus(-code_logits).mean()
@@ -95,126 +116,135 @@ def latent_losses(prior_logits, code_logits):
         Wrong(
             "The orientation is right", edit=("softplus(code_logits).mean()", "softplus(code_logits).sum()")
         ),
+        Wrong("The gradients are right", edit=("return d, e", "return d, e + 1")),
+        Wrong(
+            _DEAD,
+            edit=("e = softplus(-code_logits)", "e = -torch.log(torch.sigmoid(code_logits) + 1e-12)"),
+        ),
+        Wrong("Return two numbers", edit=("return d, e", "return e")),
+    ),
+    also_right=(
+        Right(edit=("return d, e", "return [d, e]")),
+        Right(
+            code="""
+            def latent_losses(prior_logits, code_logits):
+                d = losses.discriminator_loss(prior_logits, code_logits)
+                return torch.stack([d, losses.generator_loss(code_logits)])
+            """
+        ),
+        Right(
+            code="""
+            def latent_losses(prior_logits, code_logits):
+                log_d = nn.functional.logsigmoid
+                return -log_d(prior_logits).mean() - log_d(-code_logits).mean(), -log_d(code_logits).mean()
+            """
+        ),
     ),
 )
 
 # --- 4.2 -------------------------------------------------------------------------------------------------
 
 _ORDER = "Move, once each and in this order: encoder with decoder, the discriminator, the encoder alone."
-_NO_DETACH = (
-    "The discriminator's phase left gradients in the encoder: detach the codes (or make them under no_grad)."
-)
 _DECODER_TOO = "Your third phase moves the decoder, too: the game is between encoder and discriminator."
 _STALE = "The encoder has moved since you computed the codes: encode x again after the first phase."
 _LEFTOVER = "The {who} moves by gradients of an earlier phase, too: clear them right before its backward."
 _WRONG_MOVE = (
     "The {who} did not move down its own loss: check which loss it gets, eqs. (4.1), (4.3) and (4.4)."
 )
-
-
-class _Phase:
-    """Stands for an optimiser: notes the gradient it was handed and the one it should have been."""
-
-    def __init__(self, game: _Game, name: str, own: tuple[str, ...]) -> None:
-        self.game, self.name, self.own = game, name, own
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        for name in self.own:
-            self.game.networks[name].zero_grad(set_to_none)
-
-    def step(self) -> None:
-        self.game.record(self)
+_OWNERS = {
+    "autoencoder": ("encoder", "decoder"),
+    "discriminator": ("discriminator",),
+    "encoder": ("encoder",),
+}
 
 
 class _Game:
-    """Three linear networks, their optimisers, and what each move should be, worked out by hand."""
+    """Three linear networks, their optimisers, and a note of every move."""
 
-    def __init__(self) -> None:
+    def __init__(self, pixels: int, code: int) -> None:
         self.networks: dict[str, nn.Module] = {
-            "encoder": nn.Linear(3, 2).double(),
-            "decoder": nn.Linear(2, 3).double(),
-            "discriminator": nn.Linear(2, 1).double(),
+            "encoder": nn.Linear(pixels, code),
+            "decoder": nn.Linear(code, pixels),
+            "discriminator": nn.Linear(code, 1),
         }
-        self.phases = [
-            _Phase(self, "autoencoder", ("encoder", "decoder")),
-            _Phase(self, "discriminator", ("discriminator",)),
-            _Phase(self, "encoder", ("encoder",)),
-        ]
         self.moves: list[str] = []
-        self.left: dict[
-            str, bool
-        ] = {}  # whether an optimiser found gradients in networks that are not its own
-        self.given: list[Tensor] = []
-        self.wanted: list[Tensor] = []
-        self.stale: list[Tensor] = []
+        self.given: list[Tensor] = []  # the gradient that each move was handed
+        self.left: list[Tensor] = []  # what lay in the same networks at the move before
+        self.weights: list[dict[str, list[Tensor]]] = []  # all weights, as each move found them
         self.x = self.prior = torch.empty(0)
         self.first = self._weights()
+        self.before = self._gradients()
+        self.optimizers = [self._optimizer(who) for who in _OWNERS]
 
-    def play(self, step: Callable[..., None], x: Tensor, prior: Tensor) -> None:
-        self.x, self.prior, self.first = x, prior, self._weights()
-        self.moves, self.given, self.wanted, self.stale = [], [], [], []
-        step(*self.networks.values(), *self.phases, x, prior)
+    def _optimizer(self, who: str) -> torch.optim.Optimizer:
+        made = torch.optim.SGD([p for name in _OWNERS[who] for p in self.networks[name].parameters()], lr=0.1)
+        made.register_step_pre_hook(lambda *_: self._note(who))
+        return made
 
-    def record(self, phase: _Phase) -> None:
-        self.moves.append(phase.name)
-        parameters = [p for name in phase.own for p in self.networks[name].parameters()]
-        given = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        self.given.append(torch.cat([g.flatten() for g in given]).clone())
-        self.wanted.append(self._gradient(phase, self._weights()))
-        # the same with the codes that the encoder gave before this round began
-        old = self._weights() | {"encoder": self.first["encoder"]}
-        self.stale.append(self._gradient(phase, old))
-        if phase.name == "discriminator":
-            encoder = self.networks["encoder"].parameters()
-            fresh = self._gradient(self.phases[0], self.first)[:8]
-            found = torch.cat(
-                [torch.zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in encoder]
+    def _note(self, who: str) -> None:
+        self.moves.append(who)
+        self.given.append(self._lying(self._gradients(), who))
+        self.left.append(self._lying(self.before, who))
+        self.weights.append(self._weights())
+        self.before = self._gradients()
+
+    def _gradients(self) -> dict[str, Tensor]:
+        return {
+            name: torch.cat(
+                [
+                    (torch.zeros_like(p) if p.grad is None else p.grad.clone()).flatten()
+                    for p in net.parameters()
+                ]
             )
-            # what phase one left there is no fault
-            self.left["encoder"] = bool(found.any()) and not close(found, fresh)
-        with torch.no_grad():
-            for p, g in zip(parameters, given, strict=True):
-                p.sub_(0.1 * g)
+            for name, net in self.networks.items()
+        }
 
     def _weights(self) -> dict[str, list[Tensor]]:
         return {name: [p.detach().clone() for p in net.parameters()] for name, net in self.networks.items()}
 
-    def _gradient(self, phase: _Phase, weights: dict[str, list[Tensor]]) -> Tensor:
+    @staticmethod
+    def _lying(gradients: dict[str, Tensor], who: str) -> Tensor:
+        return torch.cat([gradients[name] for name in _OWNERS[who]])
+
+    def play(self, step: Callable[..., None], x: Tensor, prior: Tensor) -> None:
+        for note in (self.moves, self.given, self.left, self.weights):
+            note.clear()
+        self.x, self.prior, self.before, self.first = x, prior, self._gradients(), self._weights()
+        step(*self.networks.values(), *self.optimizers, x, prior)
+
+    def wanted(self, who: str, weights: dict[str, list[Tensor]]) -> Tensor:
+        """What a player should move by at these weights, worked out apart from the learner's code."""
         w = {name: [v.clone().requires_grad_() for v in values] for name, values in weights.items()}
 
         def apply(name: str, rows: Tensor) -> Tensor:
             return rows @ w[name][0].T + w[name][1]
 
         softplus, z = nn.functional.softplus, apply("encoder", self.x)
-        if phase.name == "autoencoder":
+        if who == "autoencoder":
             loss = (apply("decoder", z) - self.x).square().sum() / len(self.x)
-        elif phase.name == "discriminator":
+        elif who == "discriminator":
             loss = softplus(-apply("discriminator", self.prior)).mean()
             loss = loss + softplus(apply("discriminator", z.detach())).mean()
         else:
             loss = softplus(-apply("discriminator", z)).mean()
-        own = [v for name in phase.own for v in w[name]]
+        own = [v for name in _OWNERS[who] for v in w[name]]
         return torch.cat([g.flatten() for g in torch.autograd.grad(loss, own)])
 
 
 def _check_phases(step: Callable[..., None]) -> None:
-    with seeded(0):
-        game = _Game()
-        for round_ in range(2):
-            x, prior = torch.randn(8, 3, dtype=torch.float64) + 1, torch.randn(8, 2, dtype=torch.float64)
-            game.play(step, x, prior)
-            expect(game.moves != ["autoencoder", "discriminator", "autoencoder"], _DECODER_TOO)
-            expect(game.moves == ["autoencoder", "discriminator", "encoder"], _ORDER)
-            expect(not game.left["encoder"], _NO_DETACH)
-            for who, given, wanted, stale in zip(
-                game.moves, game.given, game.wanted, game.stale, strict=True
-            ):
-                if not close(given, wanted):
-                    expect(who == "autoencoder" or not close(given, stale), _STALE)
-                    first = game.given[0][: len(given)]
-                    expect(who != "encoder" or not close(given, wanted + first), _LEFTOVER.format(who=who))
-                    expect(round_ == 0, _LEFTOVER.format(who=who))
-                    raise NotYet(_WRONG_MOVE.format(who=who))
+    game = _Game(4, 2)
+    for n, m in ((8, 8), (5, 7)):
+        game.play(step, torch.randn(n, 4) + 1, torch.randn(m, 2))
+        expect(game.moves != ["autoencoder", "discriminator", "autoencoder"], _DECODER_TOO)
+        expect(game.moves == ["autoencoder", "discriminator", "encoder"], _ORDER)
+        for who, given, left, weights in zip(game.moves, game.given, game.left, game.weights, strict=True):
+            wanted = game.wanted(who, weights)
+            if close(given, wanted):
+                continue
+            stale = game.wanted(who, weights | {"encoder": game.first["encoder"]})
+            expect(who == "autoencoder" or not close(given, stale), _STALE)
+            expect(not close(given - left, wanted), _LEFTOVER.format(who=who))
+            raise NotYet(_WRONG_MOVE.format(who=who))
 
 
 _PHASES = Exercise(
@@ -225,13 +255,21 @@ _PHASES = Exercise(
     answer="aae_step",
     check=_check_phases,
     stub='''
-def aae_step(encoder, decoder, discriminator, ae_optimizer, d_optimizer, e_optimizer, x, prior_z):
-    """One mini-batch x (B, D) of an AAE with draws prior_z; ae_optimizer owns E and Dec, e_optimizer E alone."""
+def aae_step(
+    encoder, decoder, discriminator, ae_optimizer, d_optimizer, e_optimizer, x, prior_z
+):
+    """One mini-batch x (B, D) of an AAE with draws prior_z; ae_optimizer owns E and
+    Dec, e_optimizer E alone.
+    """
     raise NotImplementedError
 ''',
     solution='''
-def aae_step(encoder, decoder, discriminator, ae_optimizer, d_optimizer, e_optimizer, x, prior_z):
-    """One mini-batch x (B, D) of an AAE with draws prior_z; ae_optimizer owns E and Dec, e_optimizer E alone."""
+def aae_step(
+    encoder, decoder, discriminator, ae_optimizer, d_optimizer, e_optimizer, x, prior_z
+):
+    """One mini-batch x (B, D) of an AAE with draws prior_z; ae_optimizer owns E and
+    Dec, e_optimizer E alone.
+    """
     ae_loss = losses.squared_error(decoder(encoder(x)), x)
     ae_optimizer.zero_grad()
     ae_loss.backward()
@@ -247,7 +285,6 @@ def aae_step(encoder, decoder, discriminator, ae_optimizer, d_optimizer, e_optim
     e_optimizer.step()
 ''',
     wrong=(
-        Wrong(_NO_DETACH, edit=("encoder(x).detach()", "encoder(x)")),
         Wrong(
             _DECODER_TOO,
             edit=(
@@ -273,6 +310,7 @@ def aae_step(encoder, decoder, discriminator, ae_optimizer, d_optimizer, e_optim
             """,
         ),
         Wrong(_LEFTOVER.format(who="encoder"), edit=("    e_optimizer.zero_grad()\n", "")),
+        Wrong(_LEFTOVER.format(who="autoencoder"), edit=("    ae_optimizer.zero_grad()\n", "")),
         Wrong(_LEFTOVER.format(who="discriminator"), edit=("    d_optimizer.zero_grad()\n", "")),
         Wrong(
             _WRONG_MOVE.format(who="discriminator"),
@@ -282,7 +320,66 @@ def aae_step(encoder, decoder, discriminator, ae_optimizer, d_optimizer, e_optim
             _WRONG_MOVE.format(who="encoder"),
             edit=("losses.generator_loss(discriminator(encoder(x)))", "-discriminator(encoder(x)).mean()"),
         ),
+        Wrong(
+            _WRONG_MOVE.format(who="autoencoder"),
+            edit=(
+                "losses.squared_error(decoder(encoder(x)), x)",
+                "(decoder(encoder(x)) - x).square().mean()",
+            ),
+        ),
+        Wrong(
+            _ORDER,
+            code="""
+            def aae_step(encoder, decoder, discriminator, ae_optimizer, d_optimizer, e_optimizer, x, prior_z):
+                d_optimizer.zero_grad()
+                z = encoder(x).detach()
+                losses.discriminator_loss(discriminator(prior_z), discriminator(z)).backward()
+                d_optimizer.step()
+                ae_optimizer.zero_grad()
+                losses.squared_error(decoder(encoder(x)), x).backward()
+                ae_optimizer.step()
+                e_optimizer.zero_grad()
+                losses.generator_loss(discriminator(encoder(x))).backward()
+                e_optimizer.step()
+            """,
+        ),
     ),
+    also_right=(
+        Right(edit=("encoder(x).detach()", "encoder(x)")),  # cleared before the encoder's own move
+        # the encoder has not moved since the discriminator's phase: the same codes serve both
+        Right(
+            code="""
+            def aae_step(encoder, decoder, discriminator, ae_optimizer, d_optimizer, e_optimizer, x, prior_z):
+                for network in (encoder, decoder):
+                    network.zero_grad()
+                (decoder(encoder(x)) - x).square().sum(1).mean().backward()
+                ae_optimizer.step()
+                z = encoder(x)
+                discriminator.zero_grad()
+                losses.discriminator_loss(discriminator(prior_z), discriminator(z.detach())).backward()
+                d_optimizer.step()
+                encoder.zero_grad()
+                losses.generator_loss(discriminator(z)).backward()
+                e_optimizer.step()
+            """
+        ),
+        Right(
+            code="""
+            def aae_step(encoder, decoder, discriminator, ae_optimizer, d_optimizer, e_optimizer, x, prior_z):
+                def move(optimizer, loss, *networks):
+                    weights = [p for network in networks for p in network.parameters()]
+                    for p, slope in zip(weights, torch.autograd.grad(loss, weights)):
+                        p.grad = slope
+                    optimizer.step()
+
+                move(ae_optimizer, losses.squared_error(decoder(encoder(x)), x), encoder, decoder)
+                judged = discriminator(prior_z), discriminator(encoder(x))
+                move(d_optimizer, losses.discriminator_loss(*judged), discriminator)
+                move(e_optimizer, losses.generator_loss(discriminator(encoder(x))), encoder)
+            """
+        ),
+    ),
+    returns=False,
 )
 
 # --- 4.3 -------------------------------------------------------------------------------------------------
@@ -297,38 +394,37 @@ _TURNED = "You took KL(p‖q). The penalty is KL(q‖p): the average is over cod
 
 
 def _check_split(split: Callable[[Tensor, Tensor, Tensor], Any]) -> None:
-    data = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64)
-    q = torch.tensor([[0.7, 0.2, 0.1, 0.0], [0.1, 0.6, 0.2, 0.1], [0.2, 0.1, 0.1, 0.6]], dtype=torch.float64)
-    prior = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
-
     def kl(a: Tensor, b: Tensor) -> Tensor:
         return (torch.xlogy(a, a) - torch.xlogy(a, b)).sum(-1)
 
-    aggregated = data @ q
-    vae, aae, information = (
-        (data * kl(q, prior)).sum(),
-        kl(aggregated, prior),
-        (data * kl(q, aggregated)).sum(),
-    )
-    found = torch.as_tensor([float(v) for v in split(data, q, prior)], dtype=torch.float64)
-    expect(found.shape == (3,), "Return three numbers: the VAE's penalty, the AAE's, the information.")
-    expect(
-        torch.isfinite(found).all(),
-        "One entry of q is 0: its term counts as 0, not NaN. torch.xlogy knows that.",
-    )
-    expect(not close(found[0], aae) and not close(found[1], vae), _SAME_PENALTY)
-    right = torch.stack([vae, aae, information])
-    expect(not close(found, right / math.log(2)), _BITS)
-    even = q.mean(0)
-    expect(not close(found[0], kl(q, prior).mean()) and not close(found[1], kl(even, prior)), _EVEN)
-    expect(not close(found[1], kl(prior, aggregated)), _TURNED)
-    for name, value, wanted in zip(
-        ("VAE's penalty", "AAE's penalty", "information"), found, right, strict=True
-    ):
-        expect(
-            close(value, wanted),
-            f"For the check's tables the {name} is {wanted:.4f}; yours is {value:.4f}.",
+    for rows, codes in ((3, 4), (5, 3)):
+        data, prior = (1.5 * random(rows)).softmax(0), random(codes, seed=1).softmax(0)
+        q = (1.5 * random(rows, codes, seed=2)).softmax(1)
+        q[0, -1] = 0
+        q[0] /= q[0].sum()
+        aggregated, even = data @ q, q.mean(0)
+        vae, aae, information = (
+            (data * kl(q, prior)).sum(),
+            kl(aggregated, prior),
+            (data * kl(q, aggregated)).sum(),
         )
+        told = "Return three numbers: the VAE's penalty, the AAE's, the information."
+        found = torch.stack([number(v, told).detach() for v in parts(split(data, q, prior), 3, told)])
+        expect(
+            torch.isfinite(found).all(),
+            "One entry of q is 0: its term counts as 0, not NaN. torch.xlogy knows that.",
+        )
+        right = torch.stack([vae, aae, information])
+        if close(found, right):
+            continue
+        expect(not close(found[0], aae) and not close(found[1], vae), _SAME_PENALTY)
+        expect(not close(found, right / math.log(2)), _BITS)
+        expect(not close(found[0], kl(q, prior).mean()) and not close(found[1], kl(even, prior)), _EVEN)
+        expect(not close(found[1], kl(prior, aggregated)), _TURNED)
+        for name, value, wanted in zip(
+            ("VAE's penalty", "AAE's penalty", "information"), found, right, strict=True
+        ):
+            agree(value, wanted, f"For the check's tables the {name} is {wanted:.4f}; yours is {value:.4f}.")
 
 
 _SPLIT = Exercise(
@@ -340,12 +436,16 @@ _SPLIT = Exercise(
     check=_check_split,
     stub='''
 def penalties(p_data, q, prior):
-    """(E_x KL(q(z|x)‖p), KL(q(z)‖p), I(x; z)) in nats; p_data (X,), rows q[x] = q(z|x) of shape (X, Z), prior (Z,)."""
+    """(E_x KL(q(z|x)‖p), KL(q(z)‖p), I(x; z)) in nats; p_data (X,), rows q[x] = q(z|x)
+    of shape (X, Z), prior (Z,).
+    """
     raise NotImplementedError
 ''',
     solution='''
 def penalties(p_data, q, prior):
-    """(E_x KL(q(z|x)‖p), KL(q(z)‖p), I(x; z)) in nats; p_data (X,), rows q[x] = q(z|x) of shape (X, Z), prior (Z,)."""
+    """(E_x KL(q(z|x)‖p), KL(q(z)‖p), I(x; z)) in nats; p_data (X,), rows q[x] = q(z|x)
+    of shape (X, Z), prior (Z,).
+    """
     aggregated = p_data @ q
     vae = p_data @ (torch.xlogy(q, q) - torch.xlogy(q, prior)).sum(1)
     aae = (torch.xlogy(aggregated, aggregated) - torch.xlogy(aggregated, prior)).sum()
@@ -384,6 +484,36 @@ def penalties(p_data, q, prior):
             "For the check's tables the information",
             edit=("return vae, aae, information", "return vae, aae, vae"),
         ),
+        Wrong("Return three numbers", edit=("return vae, aae, information", "return vae, aae")),
+        Wrong(
+            "For the check's tables the information",
+            edit=("return vae, aae, information", "return vae, aae, aae - vae"),
+        ),
+    ),
+    also_right=(
+        Right(edit=("return vae, aae, information", "return [vae, aae, vae - aae]")),
+        Right(
+            code="""
+            def penalties(p_data, q, prior):
+                def kl(a, b):
+                    return sum(x * math.log(x / y) for x, y in zip(a.tolist(), b.tolist()) if x > 0)
+
+                aggregated = (p_data[:, None] * q).sum(0)
+                weights = p_data.tolist()
+                vae = sum(w * kl(row, prior) for w, row in zip(weights, q))
+                return vae, kl(aggregated, prior), sum(w * kl(row, aggregated) for w, row in zip(weights, q))
+            """
+        ),
+        Right(
+            code="""
+            def penalties(p_data, q, prior):
+                joint, z = p_data[:, None] * q, p_data @ q
+                entropy = torch.special.entr
+                information = entropy(p_data).sum() + entropy(z).sum() - entropy(joint).sum()
+                aae = -entropy(z).sum() - (z * prior.log()).sum()
+                return torch.stack([information + aae, aae, information])
+            """
+        ),
     ),
 )
 
@@ -397,6 +527,11 @@ _MARGINS = (
     "You accepted codes whose coordinates are each right and together wrong. Mean and variance by coordinate are "
     "not enough: use a two-sample test on whole codes."
 )
+_MOMENTS = (
+    "You accepted codes on a circle. Their means, spreads and correlations are those of the prior, and yet none lies "
+    "near the middle: use a two-sample test on whole codes."
+)
+_WORSE_THAN_PCA = "You accepted an error that is not below that of principal components: it must be."
 _NO_MATCH = "You accepted codes that are far from the prior because the reconstruction is good. Look at both."
 _REFUSED = (
     "You refused codes that follow the prior and reconstruct well. The test's accuracy scatters around 0.5."
@@ -404,16 +539,21 @@ _REFUSED = (
 _SEEN = "You accepted codes that a two-sample test tells apart in most cases: draw the line near 0.6."
 
 
-def _check_match(matched: Callable[[Tensor, Tensor, float, float], bool]) -> None:
-    prior, z = random(700, 2, seed=1), random(700, 2)
-    dependent = z.clone()
-    dependent[:, 1] = z[:, 1].abs() * z[:, 0].sign()
-    expect(matched(z, prior, 15.0, 29.0), _REFUSED)
-    expect(matched(random(700, 2, seed=2), random(700, 2, seed=3), 28.0, 29.0), _REFUSED)
-    expect(not matched(z, prior, 52.0, 29.0), _IGNORES_X)
-    expect(not matched(z + 4, prior, 15.0, 29.0), _NO_MATCH)
-    expect(not matched(1.8 * z + 0.8, prior, 15.0, 29.0), _SEEN)
-    expect(not matched(dependent, prior, 15.0, 29.0), _MARGINS)
+def _check_match(matched: Callable[[Tensor, Tensor, float, float], Any]) -> None:
+    for n, d in ((1500, 2), (1500, 3)):
+        prior, z = random(n + 100, d, seed=1), random(n, d)
+        dependent = z.clone()
+        dependent[:, 1] = z[:, 1].abs() * z[:, 0].sign()
+        expect(matched(z, prior, 15.0, 29.0), _REFUSED)
+        expect(matched(random(n, d, seed=2), random(n, d, seed=3), 2.8, 2.9), _REFUSED)
+        expect(not matched(z, prior, 52.0, 29.0), _IGNORES_X)
+        expect(not matched(z, prior, 30.0, 29.0) and not matched(z, prior, 29.0, 29.0), _WORSE_THAN_PCA)
+        expect(not matched(z + 4, prior, 15.0, 29.0), _NO_MATCH)
+        expect(not matched(1.8 * z + 0.8, prior, 15.0, 29.0), _SEEN)
+        expect(not matched(dependent, prior, 15.0, 29.0), _MARGINS)
+        if d == 2:
+            circle = 2**0.5 * z / z.norm(dim=1, keepdim=True)
+            expect(not matched(circle, prior, 15.0, 29.0), _MOMENTS)
 
 
 _MATCH = Exercise(
@@ -425,12 +565,16 @@ _MATCH = Exercise(
     check=_check_match,
     stub='''
 def matched(z, prior_z, error, pca_error):
-    """Whether an AAE works: codes (N, d) pass for draws of the prior (N, d), and its squared error beats PCA's."""
+    """Whether an AAE works: codes (N, d) pass for draws of the prior (N, d), and its
+    squared error beats PCA's.
+    """
     raise NotImplementedError
 ''',
     solution='''
 def matched(z, prior_z, error, pca_error):
-    """Whether an AAE works: codes (N, d) pass for draws of the prior (N, d), and its squared error beats PCA's."""
+    """Whether an AAE works: codes (N, d) pass for draws of the prior (N, d), and its
+    squared error beats PCA's.
+    """
     return evaluation.two_sample_accuracy(z, prior_z) <= 0.6 and error < pca_error
 ''',
     wrong=(
@@ -446,6 +590,19 @@ def matched(z, prior_z, error, pca_error):
         ),
         Wrong(_REFUSED, edit=("<= 0.6", "<= 0.4")),
         Wrong(_SEEN, edit=("<= 0.6", "<= 0.9")),
+        Wrong(_WORSE_THAN_PCA, edit=("error < pca_error", "error < 1.5 * pca_error")),
+        Wrong(
+            _MOMENTS,
+            edit=(
+                "evaluation.two_sample_accuracy(z, prior_z) <= 0.6",
+                "(z.mean(0) - prior_z.mean(0)).abs().max() < 0.2 "
+                "and (torch.cov(z.T) - torch.cov(prior_z.T)).abs().max() < 0.3",
+            ),
+        ),
+    ),
+    also_right=(
+        Right(edit=("<= 0.6 and error < pca_error", "< 0.6 and pca_error - error > 0")),
+        Right(edit=("(z, prior_z)", "(prior_z, z)")),
     ),
 )
 
@@ -459,34 +616,58 @@ _FOLDED = (
     "You accepted codes in which the label is folded so that no straight line finds it: use a probe with a hidden "
     "layer, evaluation.label_probe."
 )
+_MEMORISED = (
+    "You refused a model whose codes hold style alone. Score the probe on rows that it has not learned from: with long "
+    "codes it finds a label in any noise it has seen."
+)
+_UNEVEN = (
+    "You refused a model whose codes hold style alone. Where one class is common, chance is that class's share, not "
+    "one over the number of classes."
+)
 _DEAF = "You accepted a decoder that does not listen to y: decode each code with another label and ask the classifier."
 _HONEST = "You refused a model whose codes hold style alone and whose decoder draws the class that y says."
 
 
-def _check_separates(separates: Callable[..., bool]) -> None:
-    n, classes = 900, 3
-    y = torch.arange(n) % classes
-    style = random(n, 2).float()
+def _check_separates(separates: Callable[..., Any]) -> None:
+    n = 1500
+    for classes, width in ((3, 2), (4, 3)):
+        y = torch.arange(n) % classes
+        style = random(n, width)
+        x = torch.cat([nn.functional.one_hot(y, classes).float(), style], dim=1)
+
+        def classify(pictures: Tensor, classes: int = classes) -> Tensor:
+            return pictures[:, :classes].argmax(1)
+
+        def told(z: Tensor, label: Tensor, classes: int = classes, width: int = width) -> Tensor:
+            return torch.cat([nn.functional.one_hot(label, classes).float(), z[:, :width]], dim=1)
+
+        def deaf(z: Tensor, label: Tensor, classes: int = classes, width: int = width) -> Tensor:
+            return torch.cat([torch.full((len(z), classes), 1 / classes), z[:, :width]], dim=1)
+
+        def style_of(pictures: Tensor, classes: int = classes) -> Tensor:
+            return pictures[:, classes:]
+
+        def folded(pictures: Tensor, classes: int = classes) -> Tensor:
+            # the label is the ring that the code lies on: every ring has the same centre
+            radius = 1 + pictures[:, :classes].argmax(1, keepdim=True)
+            return pictures[:, classes:] / pictures[:, classes:].norm(dim=1, keepdim=True) * radius
+
+        expect(separates(style_of, told, classify, x, y), _HONEST)
+        expect(not separates(style_of, deaf, classify, x, y), _DEAF)
+        for obeyed in (classes - 1, 2):  # a decoder that obeys for the first labels only
+
+            def sometimes(z: Tensor, label: Tensor, obeyed: int = obeyed) -> Tensor:
+                return told(z, torch.where(label < obeyed, label, 0))
+
+            expect(not separates(style_of, sometimes, classify, x, y), _DEAF)
+        expect(not separates(lambda p: p.flip(1), told, classify, x, y), _LEAK)
+        expect(not separates(folded, told, classify, x, y), _FOLDED)
+
+    wide = torch.cat([x[:300, :classes], random(300, 400, seed=1)], dim=1)
+    expect(separates(style_of, told, classify, wide, y[:300]), _MEMORISED)
+    y = (torch.arange(n) % 10 >= 7).long() * (1 + torch.arange(n) % 3)
     x = torch.cat([nn.functional.one_hot(y, classes).float(), style], dim=1)
-
-    def classify(pictures: Tensor) -> Tensor:
-        return pictures[:, :classes].argmax(1)
-
-    def told(z: Tensor, label: Tensor) -> Tensor:
-        return torch.cat([nn.functional.one_hot(label, classes).float(), z[:, :2]], dim=1)
-
-    def deaf(z: Tensor, label: Tensor) -> Tensor:
-        return torch.cat([torch.full((len(z), classes), 1 / classes), z[:, :2]], dim=1)
-
-    def folded(pictures: Tensor) -> Tensor:
-        # the label is the ring that the code lies on: every ring has the same centre
-        radius = 1 + pictures[:, :classes].argmax(1, keepdim=True)
-        return pictures[:, classes:] / pictures[:, classes:].norm(dim=1, keepdim=True) * radius
-
-    expect(separates(lambda p: p[:, classes:], told, classify, x, y), _HONEST)
-    expect(not separates(lambda p: p[:, classes:], deaf, classify, x, y), _DEAF)
-    expect(not separates(lambda p: p.flip(1), told, classify, x, y), _LEAK)
-    expect(not separates(folded, told, classify, x, y), _FOLDED)
+    expect(separates(style_of, told, classify, x, y), _UNEVEN)
 
 
 _SEPARATES = Exercise(
@@ -498,12 +679,16 @@ _SEPARATES = Exercise(
     check=_check_separates,
     stub='''
 def separates(encode, decode, classify, x, y):
-    """Whether decode(z, label) draws the class it is told and z = encode(x) holds no label; x (N, ...), y (N,)."""
+    """Whether decode(z, label) draws the class it is told and z = encode(x) holds no
+    label; x (N, ...), y (N,).
+    """
     raise NotImplementedError
 ''',
     solution='''
 def separates(encode, decode, classify, x, y):
-    """Whether decode(z, label) draws the class it is told and z = encode(x) holds no label; x (N, ...), y (N,)."""
+    """Whether decode(z, label) draws the class it is told and z = encode(x) holds no
+    label; x (N, ...), y (N,).
+    """
     z, half = encode(x), len(x) // 2
     other = (y + 1) % (int(y.max()) + 1)
     obeyed = (classify(decode(z, other)) == other).float().mean()
@@ -516,7 +701,26 @@ def separates(encode, decode, classify, x, y):
         Wrong(_DEAF, edit=("obeyed > 0.8 and ", "")),
         Wrong(_FOLDED, edit=("evaluation.label_probe", "evaluation.linear_probe")),
         Wrong(_HONEST, edit=("known < chance + 0.15", "known < 0.1")),
+        Wrong(_MEMORISED, edit=("z[half:], y[half:]", "z[:half], y[:half]")),
+        Wrong(_MEMORISED, edit=("z[:half], y[:half], z[half:], y[half:]", "z, y, z, y")),
+        Wrong(_UNEVEN, edit=("torch.bincount(y).max() / len(y)", "1 / (int(y.max()) + 1)")),
+        Wrong(_DEAF, edit=("obeyed > 0.8", "obeyed > 0.4")),
     ),
+    also_right=(
+        Right(edit=("chance + 0.15", "chance + 0.1")),
+        Right(
+            code="""
+            def separates(encode, decode, classify, x, y):
+                z, order = encode(x), torch.randperm(len(x))
+                first, second = order[: len(x) // 2], order[len(x) // 2 :]
+                known = evaluation.label_probe(z[first], y[first], z[second], y[second])
+                asked = y[torch.randperm(len(y))]
+                obeyed = (classify(decode(z, asked)) == asked).float().mean()
+                return obeyed > 0.9 and known < y.bincount().max() / len(y) + 0.15
+            """
+        ),
+    ),
+    seconds=120,
 )
 
 # --- 4.6 -------------------------------------------------------------------------------------------------
@@ -531,27 +735,23 @@ _ACCURACY = "That is the accuracy: return the share of points whose cluster is n
 
 
 def _check_clustering(error_of: Callable[[Tensor, Tensor], Any]) -> None:
-    for seed in range(3):
-        q = (3 * random(300, 12, seed=seed)).softmax(1)
-        y = (q[:, :6] + q[:, 6:] + 0.6 * random(300, 6, seed=seed + 9)).argmax(1)
-        order = torch.randperm(12, generator=torch.Generator().manual_seed(seed))
+    for n, k, classes in ((300, 12, 6), (240, 7, 3), (200, 4, 5)):
+        q = (3 * random(n, k)).softmax(1)
+        y = (q @ random(k, classes, seed=1).softmax(1) + 0.1 * random(n, classes, seed=2)).argmax(1)
+        order = torch.randperm(k)
         right = cluster_result(q, y).error
         for table in (q, q[:, order]):
             found = error_of(table, y)
-            if not (isinstance(found, tuple) and len(found) == 2):
-                raise NotYet(_HIDDEN_K)
-            error, clusters = float(found[0]), int(found[1])
-            expect(clusters == 12, "The second number is K, how many clusters there are.")
+            error, clusters = (float(number(v, _HIDDEN_K)) for v in parts(found, 2, _HIDDEN_K))
+            expect(clusters == k, "The second number is K, how many clusters there are.")
+            if close(error, right):
+                continue
             expect(not close(error, 1 - right), _ACCURACY)
-            member = table.argmax(1)
-            counts = torch.zeros(12, 6).index_put_((member, y), torch.ones(300), accumulate=True)
-            correct = close(error, right)
-            expect(correct or not close(error, 1 - counts.max(1).values.sum() / 300), _VOTE)
-            expect(correct or not close(error, 1 - _best_matching(counts) / 300), _MATCHING)
-            expect(
-                correct,
-                f"For the check's posteriors it is {right:.4f}, eq. (4.19); yours is {error:.4f}.",
-            )
+            counts = torch.zeros(k, classes)
+            counts.index_put_((table.argmax(1), y), torch.ones(n), accumulate=True)
+            expect(not close(error, 1 - counts.max(1).values.sum() / n), _VOTE)
+            expect(not close(error, 1 - _best_matching(counts) / n), _MATCHING)
+            raise NotYet(f"For the check's posteriors it is {right:.4f}, eq. (4.19); yours is {error:.4f}.")
 
 
 def _best_matching(counts: Tensor) -> float:
@@ -570,12 +770,16 @@ _CLUSTERING = Exercise(
     check=_check_clustering,
     stub='''
 def clustering_error(posteriors, labels):
-    """(error by the AAE paper's protocol, K) from q(y|x) of test points, (N, K), and their classes (N,)."""
+    """(error by the AAE paper's protocol, K) from q(y|x) of test points, (N, K), and
+    their classes (N,).
+    """
     raise NotImplementedError
 ''',
     solution='''
 def clustering_error(posteriors, labels):
-    """(error by the AAE paper's protocol, K) from q(y|x) of test points, (N, K), and their classes (N,)."""
+    """(error by the AAE paper's protocol, K) from q(y|x) of test points, (N, K), and
+    their classes (N,).
+    """
     names = labels[posteriors.argmax(0)]
     error = (names[posteriors.argmax(1)] != labels).float().mean()
     return error.item(), posteriors.shape[1]
@@ -607,6 +811,21 @@ def clustering_error(posteriors, labels):
             "For the check's posteriors",
             edit=("labels[posteriors.argmax(0)]", "labels[posteriors.argmin(0)]"),
         ),
+        Wrong("The second number is K", edit=("posteriors.shape[1]\n", "int(labels.max()) + 1\n")),
+        Wrong("The second number is K", edit=("posteriors.shape[1]\n", "12\n")),
+    ),
+    also_right=(
+        Right(edit=("return error.item(), posteriors.shape[1]", "return [error, posteriors.shape[1]]")),
+        Right(
+            code="""
+            def clustering_error(posteriors, labels):
+                wrong = 0
+                for row, label in zip(posteriors, labels):
+                    best = posteriors[:, row.argmax()].argmax()
+                    wrong += int(labels[best] != label)
+                return wrong / len(labels), len(posteriors.T)
+            """
+        ),
     ),
 )
 
@@ -621,32 +840,34 @@ _NO_NORMALISER = "The Gaussians lack their factor (2πσ²)^(−d/2): without it
 
 
 def _check_parzen(parzen: Callable[[Tensor, Tensor, Tensor, Sequence[float]], Any]) -> None:
-    sigmas = (0.25, 0.5, 1.0, 2.0, 8.0)
+    told = "Return two numbers: σ and the mean log-density in nats."
+    sigmas = (8.0, 0.25, 1.0, 0.5, 2.0)
     # one sample at the origin: the density is N(0, σ²I), known in closed form; 400 numbers as in a picture
-    origin, point = torch.zeros(1, 400).double(), torch.full((3, 400), 40.0).double()
-    found = parzen(origin, point, point, sigmas)
-    expect(
-        isinstance(found, tuple) and len(found) == 2,
-        "Return two numbers: σ and the mean log-density in nats.",
-    )
-    expect(math.isfinite(float(found[1])), _UNDERFLOW)
-    samples, validation, test = random(60, 3), 0.6 * random(40, 3, seed=1), 3 * random(40, 3, seed=2)
+    origin, point = torch.zeros(1, 400), torch.full((3, 400), 40.0)
+    far = number(parts(parzen(origin, point, point, sigmas), 2, told)[1], told)
+    expect(math.isfinite(float(far)), _UNDERFLOW)
+    for n, d in ((60, 3), (35, 5)):
+        samples, validation, test = random(n, d), 0.6 * random(40, d, seed=1), 3 * random(30, d, seed=2)
 
-    def value(sigma: float) -> float:
-        return parzen_log_likelihood(samples, test, sigma).mean().item()
+        def value(sigma: float, samples: Tensor = samples, test: Tensor = test) -> float:
+            return parzen_log_likelihood(samples, test, sigma).mean().item()
 
-    best = max(sigmas, key=lambda s: parzen_log_likelihood(samples, validation, s).mean().item())
-    tuned = max(sigmas, key=value)
-    sigma, density = (float(v) for v in parzen(samples, validation, test, sigmas))
-    for s in sigmas:
-        expect(not close(density, value(s) + math.log(60)), _NO_COUNT)
-        expect(not close(density, value(s) + 1.5 * math.log(2 * math.pi * s**2)), _NO_NORMALISER)
-    expect(sigma != tuned, _TUNED_ON_TEST)
-    expect(sigma == best, f"On the check's validation points σ = {best} is likeliest; you chose {sigma}.")
-    expect(
-        close(density, value(best)),
-        f"With σ = {best} the test points have {value(best):.3f} nats on average; you found {density:.3f}.",
-    )
+        best = max(sigmas, key=lambda s: parzen_log_likelihood(samples, validation, s).mean().item())
+        tuned = max(sigmas, key=value)
+        found = parts(parzen(samples, validation, test, sigmas), 2, told)
+        sigma, density = (float(number(v, told)) for v in found)
+        if sigma == best and close(density, value(best), 1e-3):
+            continue
+        normaliser = d / 2 * math.log(2 * math.pi * sigma**2)
+        expect(sigma not in sigmas or not close(density, value(sigma) + normaliser), _NO_NORMALISER)
+        expect(sigma != tuned, _TUNED_ON_TEST)
+        expect(sigma == best, f"On the check's validation points σ = {best} is likeliest; you chose {sigma}.")
+        agree(
+            density,
+            value(best),
+            f"With σ = {best} the test points have {value(best):.3f} nats on average; you found {density:.3f}.",
+            (value(best) + math.log(n), _NO_COUNT),
+        )
 
 
 _PARZEN = Exercise(
@@ -658,17 +879,22 @@ _PARZEN = Exercise(
     check=_check_parzen,
     stub='''
 def parzen(samples, validation, test, sigmas):
-    """(σ out of sigmas chosen honestly, mean log-density of test in nats) of Gaussians around samples (N, d)."""
+    """(σ out of sigmas chosen honestly, mean log-density of test in nats) of Gaussians
+    around samples (N, d).
+    """
     raise NotImplementedError
 ''',
     solution='''
 def parzen(samples, validation, test, sigmas):
-    """(σ out of sigmas chosen honestly, mean log-density of test in nats) of Gaussians around samples (N, d)."""
+    """(σ out of sigmas chosen honestly, mean log-density of test in nats) of Gaussians
+    around samples (N, d).
+    """
     n, d = samples.shape
 
     def mean_log_density(points, sigma):
         exponents = -torch.cdist(points, samples).square() / (2 * sigma**2)
-        log_density = torch.logsumexp(exponents, dim=1) - math.log(n) - d / 2 * math.log(2 * math.pi * sigma**2)
+        log_scale = d / 2 * math.log(2 * math.pi * sigma**2)
+        log_density = torch.logsumexp(exponents, dim=1) - math.log(n) - log_scale
         return log_density.mean().item()
 
     sigma = max(sigmas, key=lambda s: mean_log_density(validation, s))
@@ -678,9 +904,36 @@ def parzen(samples, validation, test, sigmas):
         Wrong(_UNDERFLOW, edit=("torch.logsumexp(exponents, dim=1)", "exponents.exp().sum(1).log()")),
         Wrong(_TUNED_ON_TEST, edit=("mean_log_density(validation, s)", "mean_log_density(test, s)")),
         Wrong(_NO_COUNT, edit=(" - math.log(n)", "")),
-        Wrong(_NO_NORMALISER, edit=(" - d / 2 * math.log(2 * math.pi * sigma**2)", "")),
+        Wrong(_NO_NORMALISER, edit=(" - log_scale", "")),
         Wrong("On the check's validation points", edit=("sigma = max(", "sigma = min(")),
         Wrong("With σ = ", edit=("log_density.mean()", "log_density.sum()")),
+        Wrong("On the check's validation points", edit=("d / 2 * math.log", "3 / 2 * math.log")),
+        Wrong(
+            "Return two numbers",
+            edit=("return sigma, mean_log_density(test, sigma)", "return mean_log_density(test, sigma)"),
+        ),
+    ),
+    also_right=(
+        Right(
+            code="""
+            def parzen(samples, validation, test, sigmas):
+                found = {s: evaluation.parzen_log_likelihood(samples, validation, s).mean() for s in sigmas}
+                sigma = max(found, key=found.get)
+                return [sigma, evaluation.parzen_log_likelihood(samples, test, sigma).mean()]
+            """
+        ),
+        Right(
+            code="""
+            def parzen(samples, validation, test, sigmas):
+                def score(points, s):
+                    gaussians = torch.distributions.Independent(torch.distributions.Normal(samples, s), 1)
+                    return (gaussians.log_prob(points[:, None]).logsumexp(1) - math.log(len(samples))).mean()
+
+                scores = torch.stack([score(validation, s) for s in sigmas])
+                sigma = sigmas[int(scores.argmax())]
+                return sigma, score(test, sigma).item()
+            """
+        ),
     ),
 )
 

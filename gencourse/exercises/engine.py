@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import sys
+import sysconfig
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["CHAPTERS", "Exercise", "NotYet", "Wrong", "check", "exercise", "expect", "verdict"]
+from torch import Tensor
+
+from gencourse.exercises.numbers import NotYet
+from gencourse.exercises.safety import TimeUp, restored, within
+
+__all__ = [
+    "CHAPTERS",
+    "Exercise",
+    "Right",
+    "Wrong",
+    "check",
+    "exercise",
+    "grade",
+    "verdict",
+]
 
 CHAPTERS = {"1": "autoencoder", "2": "gan", "3": "ae_gan", "4": "aae", "5": "mae"}
 """Chapter number to the module of this room that holds its exercises."""
 
+_LIBRARIES = tuple({sys.prefix, *sysconfig.get_paths().values(), str(Path(__file__).parents[1])})
+_LONGEST = 300  # characters of an error's own text that a sentence repeats
 
-class NotYet(Exception):
-    """An answer is not right; the message is the hint that the learner reads."""
+
+@dataclass(frozen=True)
+class Right:
+    """Another right answer: it must be accepted like the solution.
+
+    Attributes:
+        edit: (old, new): the answer is the solution with this change.
+        code: the answer in full, where a change does not express it.
+    """
+
+    edit: tuple[str, str] | None = None
+    code: str | None = None
+
+    def source(self, solution: str) -> str:
+        """The answer as code."""
+        return _source(solution, self.edit, self.code)
 
 
 @dataclass(frozen=True)
@@ -34,12 +68,16 @@ class Wrong:
 
     def source(self, solution: str) -> str:
         """The wrong answer as code."""
-        if self.code is not None:
-            return textwrap.dedent(self.code).strip() + "\n"
-        old, new = self.edit or ("", "")
-        if not old or old not in solution:
-            raise ValueError(f"the edit {old!r} does not occur in the solution.")
-        return solution.replace(old, new)
+        return _source(solution, self.edit, self.code)
+
+
+def _source(solution: str, edit: tuple[str, str] | None, code: str | None) -> str:
+    if code is not None:
+        return textwrap.dedent(code).strip() + "\n"
+    old, new = edit or ("", "")
+    if not old or old not in solution:
+        raise ValueError(f"the edit {old!r} does not occur in the solution.")
+    return solution.replace(old, new)
 
 
 @dataclass(frozen=True)
@@ -56,6 +94,9 @@ class Exercise:
         solution: code that defines `answer`; the chapter shows the same text.
         stub: what the learner starts from.
         wrong: known wrong answers.
+        also_right: right answers that look different from the solution.
+        returns: whether the answer returns something; one that only moves networks does not.
+        seconds: how long the check may take, the learner's code included.
     """
 
     number: str
@@ -67,12 +108,9 @@ class Exercise:
     solution: str
     stub: str
     wrong: tuple[Wrong, ...]
-
-
-def expect(condition: object, hint: str) -> None:
-    """Raise `NotYet` with the hint unless the condition holds."""
-    if not bool(condition):
-        raise NotYet(hint)
+    also_right: tuple[Right, ...] = ()
+    returns: bool = True
+    seconds: float = 60.0
 
 
 def exercise(number: str) -> Exercise:
@@ -95,26 +133,88 @@ def _unknown(number: str, known: str) -> NoReturn:
     raise ValueError(f"number is {number!r}: {known}.")
 
 
-def verdict(number: str, *answer: Any) -> tuple[bool, str]:
-    """Whether an answer is right, and the sentence to tell the learner. Never raises for a wrong answer.
+def verdict(number: str, *answer: Any, seed: int = 0) -> tuple[bool, str]:
+    """Whether an answer is right, and the sentence to tell the learner.
+
+    Nothing that the answer does escapes: no error, no endless loop, no change of a global setting.
 
     Args:
         number: of the exercise, for example "1.2".
         answer: what the learner made; exactly one object.
+        seed: of the numbers that the check draws; the same seed gives the same verdict.
+
+    Raises:
+        ValueError: there is no such exercise.
     """
     one = exercise(number)
+    hint = _hint(one, answer, seed)
+    return hint is None, f"Exercise {number}: " + ("correct." if hint is None else f"not yet. {hint}")
+
+
+def _hint(one: Exercise, answer: tuple[Any, ...], seed: int) -> str | None:
+    """What the learner should hear, None when the answer is right."""
+    call = f"check({one.number!r}, {one.answer})"
     if len(answer) != 1 or answer[0] is None or answer[0] is Ellipsis:
-        return False, f"Exercise {number}: not yet. Hand in one answer: check({number!r}, {one.answer})."
+        return f"Hand in one answer: {call}."
+    if not callable(answer[0]):
+        return f"Hand in the function itself, not its result: {call}."
     try:
-        one.check(answer[0])
+        with restored(seed):
+            within(one.seconds, lambda: one.check(_careful(answer[0], one.returns)))
     except NotYet as hint:
-        return False, f"Exercise {number}: not yet. {hint}"
-    except NotImplementedError:
-        return False, f"Exercise {number}: not yet. The stub is still there: write {one.answer}."
-    except Exception as error:  # a learner's code may raise anything; the check answers with one sentence
-        first_line = (str(error).splitlines() or [""])[0]
-        return False, f"Exercise {number}: not yet. Your code raised {type(error).__name__}: {first_line}"
-    return True, f"Exercise {number}: correct."
+        return str(hint)
+    except TimeUp:
+        return (
+            f"Your code was still running after {one.seconds:g} seconds, so it was stopped: look for a loop that "
+            "never ends."
+        )
+    except KeyboardInterrupt:
+        return "The check was interrupted."
+    except BaseException as error:  # a learner's code may raise anything; the check answers with one sentence
+        text = _text(error)
+        if isinstance(error, NotImplementedError) and not text:
+            return f"The stub is still there: write {one.answer}."
+        told = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        if _in_learners_code(error):
+            return f"Your code raised {told}"
+        return f"The check cannot use what your function gave, compare it with the stub: {told}"
+    return None
+
+
+def _careful(answer: Callable[..., Any], returns: bool) -> Callable[..., Any]:
+    """The answer, called with copies, so that it cannot spoil the check's own numbers; None is told at once."""
+
+    def copy(value: Any) -> Any:
+        return value.clone() if isinstance(value, Tensor) and not value.requires_grad else value
+
+    @functools.wraps(answer, updated=())
+    def call(*arguments: Any) -> Any:
+        found = answer(*(copy(value) for value in arguments))
+        if found is None and returns:
+            raise NotYet("Your function returned nothing: end it with return and the result.")
+        return found
+
+    return call
+
+
+def _text(error: BaseException) -> str:
+    """First line of an error's text, shortened; some errors cannot even say what they are."""
+    try:
+        text = str(error)[: 10 * _LONGEST].strip()
+    except BaseException:
+        return ""
+    line = (text.splitlines() or [""])[0]
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def _in_learners_code(error: BaseException) -> bool:
+    """Whether an error came up in, or under, code that belongs to no library."""
+    trace = error.__traceback__
+    while trace is not None:
+        if not trace.tb_frame.f_code.co_filename.startswith(_LIBRARIES):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def check(number: str, *answer: Any) -> None:
@@ -128,3 +228,19 @@ def check(number: str, *answer: Any) -> None:
         ValueError: there is no such exercise.
     """
     print(verdict(number, *answer)[1])
+
+
+def grade(number: str, *answer: Any) -> None:
+    """Check the answer to an exercise and raise when it is not right: for graded notebooks.
+
+    Args:
+        number: of the exercise, for example "1.2".
+        answer: the function itself.
+
+    Raises:
+        AssertionError: the answer is not right; the text is the sentence that `check` prints.
+        ValueError: there is no such exercise.
+    """
+    right, sentence = verdict(number, *answer)
+    if not right:
+        raise AssertionError(sentence)

@@ -1,4 +1,4 @@
-"""Every exercise of the course: the solution passes, the stub fails, each wrong answer gets its own hint."""
+"""Every exercise of the course: right answers pass, the stub fails, each wrong answer gets its own hint."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ import torch
 from torch import nn
 
 from gencourse import evaluation, losses
-from gencourse.exercises import CHAPTERS, Exercise, Wrong, check, exercise, verdict
+from gencourse.exercises import CHAPTERS, Exercise, Right, Wrong, check, exercise, grade, verdict
 
 ALL = [
     one
     for module in CHAPTERS.values()
     for one in importlib.import_module(f"gencourse.exercises.{module}").EXERCISES
 ]
-MISTAKES = [
-    pytest.param(one, wrong, id=f"{one.number}-{n}")
+ANSWERS = [
+    pytest.param(one, answer, id=f"{one.number}-{'wrong' if isinstance(answer, Wrong) else 'right'}-{n}")
     for one in ALL
-    for n, wrong in enumerate(one.wrong, start=1)
+    for answers in (one.also_right, one.wrong)
+    for n, answer in enumerate(answers, start=1)
+]
+# numbers that the checks draw; the first is what a learner gets. Switching gradients off outside must not matter
+CIRCUMSTANCES = [
+    pytest.param(0, True, id="0"),
+    pytest.param(1, False, id="1-no-grad"),
+    pytest.param(7, True, id="7"),
 ]
 
 
@@ -37,9 +44,17 @@ def answer_of(one: Exercise, code: str) -> object:
     return names[one.answer]
 
 
+def judged(one: Exercise, code: str, seed: int, gradients: bool) -> tuple[bool, str]:
+    answer = answer_of(one, code)
+    torch.manual_seed(1000 + seed)
+    with torch.set_grad_enabled(gradients):
+        return verdict(one.number, answer, seed=seed)
+
+
+@pytest.mark.parametrize(("seed", "gradients"), CIRCUMSTANCES)
 @pytest.mark.parametrize("one", ALL, ids=lambda one: one.number)
-def test_the_solution_is_accepted(one: Exercise) -> None:
-    assert verdict(one.number, answer_of(one, one.solution)) == (True, f"Exercise {one.number}: correct.")
+def test_the_solution_is_accepted(one: Exercise, seed: int, gradients: bool) -> None:
+    assert judged(one, one.solution, seed, gradients) == (True, f"Exercise {one.number}: correct.")
 
 
 @pytest.mark.parametrize("one", ALL, ids=lambda one: one.number)
@@ -49,18 +64,48 @@ def test_the_stub_is_not(one: Exercise) -> None:
     assert sentence == f"Exercise {one.number}: not yet. The stub is still there: write {one.answer}."
 
 
-@pytest.mark.parametrize(("one", "wrong"), MISTAKES)
-def test_each_known_mistake_gets_its_own_hint(one: Exercise, wrong: Wrong) -> None:
-    right, sentence = verdict(one.number, answer_of(one, wrong.source(one.solution)))
+@pytest.mark.parametrize(("seed", "gradients"), CIRCUMSTANCES)
+@pytest.mark.parametrize(("one", "answer"), ANSWERS)
+def test_other_right_answers_pass_and_each_known_mistake_gets_its_own_hint(
+    one: Exercise, answer: Right | Wrong, seed: int, gradients: bool
+) -> None:
+    right, sentence = judged(one, answer.source(one.solution), seed, gradients)
+    if isinstance(answer, Right):
+        assert right, sentence
+    else:
+        assert not right
+        assert sentence.startswith(f"Exercise {one.number}: not yet. {answer.hint}"), sentence
+
+
+@pytest.mark.parametrize("one", ALL, ids=lambda one: one.number)
+def test_an_answer_that_returns_nothing_is_told_so(one: Exercise) -> None:
+    def answer(*_: object) -> None:
+        return None
+
+    right, sentence = verdict(one.number, answer)
     assert not right
-    assert sentence.startswith(f"Exercise {one.number}: not yet. {wrong.hint}"), sentence
+    assert "returned nothing" in sentence if one.returns else "once" in sentence
+
+
+@pytest.mark.parametrize("one", ALL, ids=lambda one: one.number)
+@pytest.mark.parametrize(
+    "value", [0.5, "text", [], {}, (1, 2, 3, 4), torch.zeros(0), torch.tensor(torch.nan)]
+)
+def test_any_other_constant_is_refused_with_a_sentence(one: Exercise, value: object) -> None:
+    right, sentence = verdict(one.number, lambda *_: value)
+    assert not right and sentence.count("\n") == 0 and "Your code raised" not in sentence
 
 
 @pytest.mark.parametrize("one", ALL, ids=lambda one: one.number)
 def test_a_declaration_is_complete(one: Exercise) -> None:
-    assert 1 <= one.level <= 5 and one.minutes > 0 and len(one.wrong) >= 2
+    assert 1 <= one.level <= 5 and one.minutes > 0 and len(one.wrong) >= 2 and len(one.also_right) >= 1
     assert one.stub.count("def ") == 1 and f"def {one.answer}(" in one.stub
     assert one.stub.strip().splitlines()[0] == one.solution.strip().splitlines()[0]
+    assert len({wrong.source(one.solution) for wrong in one.wrong}) == len(one.wrong)
+
+
+def test_all_levels_are_used() -> None:
+    assert {one.level for one in ALL} == {1, 2, 3, 4, 5}
 
 
 def test_numbers_are_unique_and_in_order() -> None:
@@ -73,11 +118,19 @@ def test_a_missing_answer_is_told_what_to_hand_in(answer: tuple[object, ...]) ->
     assert "Hand in one answer: check('1.2', gaussian_nll)" in verdict("1.2", *answer)[1]
 
 
-def test_an_answer_that_raises_gets_a_sentence_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    check("1.3", lambda x: x.no_such_method())
-    printed = capsys.readouterr().out
-    assert printed.startswith("Exercise 1.3: not yet. Your code raised AttributeError")
-    assert printed.count("\n") == 1
+def test_a_result_is_not_a_function() -> None:
+    assert "Hand in the function itself, not its result: check('1.2', gaussian_nll)" in verdict("1.2", 3.0)[1]
+
+
+def test_check_prints_and_grade_raises_the_same_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    check("1.3", torch.zeros_like)
+    printed = capsys.readouterr().out.strip()
+    assert printed == verdict("1.3", torch.zeros_like)[1] and "not yet" in printed
+    with pytest.raises(AssertionError) as caught:
+        grade("1.3", torch.zeros_like)
+    assert str(caught.value) == printed
+    grade("1.3", answer_of(exercise("1.3"), exercise("1.3").solution))  # silent
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("number", ["1.99", "9.1", "", "abc"])
