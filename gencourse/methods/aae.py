@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gencourse.errors import need_number, need_one_of, need_whole
+from gencourse.errors import need_kind, need_number, need_one_of, need_size, need_sizes
 from gencourse.losses import discriminator_loss, generator_loss, mmd, squared_error
 from gencourse.methods.coded import Coded
 from gencourse.methods.priors import GaussianPrior, Prior
@@ -55,9 +55,10 @@ class Matched(Coded):
     ) -> None:
         super().__init__(network, code_size, shape)
         need_one_of("encoder", encoder, _ENCODERS)
-        need_whole("encoder_noise", encoder_noise)
+        need_size("encoder_noise", encoder_noise)
         need_number("noise", noise, least=0)
         self.prior = GaussianPrior(code_size) if prior is None else prior
+        need_kind("prior", self.prior, Prior, "a Prior, for example GaussianPrior(8), or None")
         if self.prior.size != code_size:
             raise ValueError(
                 f"code_size is {code_size}, but the prior draws codes of {self.prior.size} numbers: give the same."
@@ -92,6 +93,7 @@ class Matched(Coded):
 
     def corrupt(self, x: Tensor) -> Tensor:
         """The pictures with this method's noise on them; without noise, the pictures themselves."""
+        self._need("x", x, *self.shape)
         return x + self.noise * torch.randn_like(x) if self.noise else x
 
     def reconstruction_loss(self, x: Tensor) -> Tensor:
@@ -131,10 +133,11 @@ class AAE(Matched):
         **options: Any,
     ) -> None:
         super().__init__(network, code_size, shape, seed=seed, **options)
+        judge = need_sizes("judge", judge)
         with seeded(seed + 1):
-            self.build_judges(judge)
+            self._build_judges(judge)
 
-    def build_judges(self, hidden: tuple[int, ...]) -> None:
+    def _build_judges(self, hidden: tuple[int, ...]) -> None:
         """The discriminators of codes, with these hidden layers."""
         self.discriminator = mlp((self.code_size + self.seen, *hidden, 1))
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gencourse.data import ImageDataset
-from gencourse.errors import need_labels, need_tensor, need_whole
+from gencourse.errors import need_kind, need_labels, need_size, need_tensor
 from gencourse.losses import discriminator_loss, generator_loss, squared_error
 from gencourse.methods.aae import AAE
 from gencourse.methods.priors import CategoricalPrior
@@ -35,7 +35,7 @@ class LabelledAAE(AAE):
     """
 
     def __init__(self, *networks: Any, classes: int = 10, **options: Any) -> None:
-        need_whole("classes", classes, 2)
+        need_size("classes", classes, 2)
         self.classes, self.labels = classes, (-1, classes - 1)
         self.seen = classes + 1  # one more entry than there are labels: "not labelled"
         super().__init__(*networks, **options)
@@ -62,6 +62,8 @@ class LabelledAAE(AAE):
 
     def draw(self, n: int, generator: torch.Generator | None = None, y: Tensor | None = None) -> Tensor:
         """n codes from the prior, (n, code_size), each from the part of its label in y (n,), if there are parts."""
+        if y is not None:
+            need_labels("y", y, n, self.classes, least=-1)
         y = y if self.prior.classes else None
         return self.prior.draw(n, y, generator, self.device)
 
@@ -103,8 +105,10 @@ class _Told(AAE):
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None, y: Tensor | None = None) -> Tensor:
         """Draw n new pictures (n, C, H, W) of the labels y (n,); without them of 0, 1, 2, … in turn."""
+        z = self.draw(n, generator)
         y = torch.arange(n) % self.classes if y is None else y
-        return self.decode(self.draw(n, generator), y.to(self.device))
+        need_labels("y", y, n, self.classes)
+        return self.decode(z, y.to(self.device))
 
 
 class ConditionalAAE(_Told):
@@ -120,7 +124,7 @@ class ConditionalAAE(_Told):
     """
 
     def __init__(self, *networks: Any, classes: int = 10, **options: Any) -> None:
-        need_whole("classes", classes, 2)
+        need_size("classes", classes, 2)
         self.classes, self.labels, self.told = classes, (0, classes - 1), classes
         super().__init__(*networks, **options)
 
@@ -166,14 +170,14 @@ class ClusteringAAE(_Told):
         soften: float = 0.0,
         **options: Any,
     ) -> None:
-        need_whole("classes", classes, 2)
+        need_size("classes", classes, 2)
         self.classes = self.read = self.told = classes
         super().__init__(*networks, **options)
         self.label_prior = CategoricalPrior(classes, soften)
 
-    def build_judges(self, hidden: tuple[int, ...]) -> None:
+    def _build_judges(self, hidden: tuple[int, ...]) -> None:
         """One judge for styles, one for labels."""
-        super().build_judges(hidden)
+        super()._build_judges(hidden)
         self.label_discriminator = mlp((self.classes, *hidden, 1))
 
     def players(self) -> dict[str, Iterable[nn.Parameter]]:
@@ -246,9 +250,10 @@ class SemiSupervisedAAE(ClusteringAAE):
         labelled_batch: int = 100,
         **options: Any,
     ) -> None:
-        need_whole("labelled_batch", labelled_batch)
+        need_size("labelled_batch", labelled_batch)
         super().__init__(*networks, **options)
         if labelled is not None:
+            need_kind("labelled", labelled, ImageDataset, "a dataset of pictures, or None")
             need_labels("labelled", labelled.labels, len(labelled), self.classes)
         self.labelled, self.labelled_batch = labelled, labelled_batch
 
@@ -274,7 +279,9 @@ class SemiSupervisedAAE(ClusteringAAE):
 
     def supervised_loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Eq. (4.18): −log q(y|x) in nats, mean over the pictures x (B, C, H, W) with labels y (B,)."""
-        return F.cross_entropy(self.label_logits(self.corrupt(x)), y)
+        logits = self.label_logits(self.corrupt(x))
+        need_labels("y", y, len(x), self.classes)
+        return F.cross_entropy(logits, y)
 
     def few_labels(self) -> tuple[Tensor, Tensor]:
         """Some of the labelled pictures, drawn anew: x (n, C, H, W) and their labels (n,)."""

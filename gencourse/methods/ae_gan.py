@@ -99,6 +99,8 @@ class AEGAN(Coded):
             x_hat: reconstructions (B, C, H, W).
             x: pictures, the same shape.
         """
+        self._need("x_hat", x_hat, *self.shape)
+        self._need("x", x, *self.shape)
         return gaussian_nll(x_hat, x, math.log(self.sigma))
 
     def score(self, x: Tensor) -> Tensor:

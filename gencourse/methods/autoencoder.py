@@ -79,10 +79,12 @@ class Autoencoder(Coded):
 
     def corrupt(self, x: Tensor) -> Tensor:
         """The picture with this method's noise on it; without noise, the picture itself."""
+        self._need("x", x, *self.shape)
         return x + self.noise * torch.randn_like(x) if self.noise else x
 
     def reconstruction_loss(self, z: Tensor, x: Tensor) -> Tensor:
         """How badly the code z describes the picture x: a scalar, summed over pixels, mean over the batch."""
+        self._need("z", z, self.code_size)
         if self.likelihood == "bernoulli":
             return bernoulli_nll(self.decoder(z), x)
         return squared_error(self.decode(z), x)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gencourse.errors import need_whole
+from gencourse.errors import need_size
 from gencourse.training.method import Method, Mover, seeded
 
 __all__ = ["Classifier"]
@@ -43,7 +43,7 @@ class Classifier(Method):
                     f"encoder is a {type(encoder).__name__} without {name!r}: give one that has it, for "
                     "example the 'encoder' of an MAE."
                 )
-        need_whole("classes", classes, 2)
+        need_size("classes", classes, 2)
         self.labels = (0, classes - 1)
         network: Any = copy.deepcopy(encoder).requires_grad_(not frozen)
         self.encoder, self.shape = network, network.shape

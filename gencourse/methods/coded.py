@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gencourse.errors import need_whole
+from gencourse.errors import need_shape, need_size
 from gencourse.methods.priors import Prior
 from gencourse.networks import Plan
 from gencourse.training.method import Method
@@ -33,9 +33,9 @@ class Coded(Method):
 
     def __init__(self, network: str | Plan, code_size: int, shape: tuple[int, int, int]) -> None:
         super().__init__()
-        need_whole("code_size", code_size)
+        need_size("code_size", code_size)
         self.plan = network if isinstance(network, Plan) else Plan(network, self.hidden)
-        self.code_size, self.shape = code_size, picture_shape(shape)
+        self.code_size, self.shape = code_size, need_shape("shape", shape)
 
     def encode(self, x: Tensor) -> Tensor:
         """Pictures (B, C, H, W) to codes (B, code_size)."""
@@ -63,17 +63,3 @@ class Coded(Method):
         if self.prior is None:
             self._cannot("sample", self.lawless)
         return self.decode(self.draw(n, generator))
-
-
-def picture_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """(C, H, W) as whole numbers; a list will do, too.
-
-    Raises:
-        ValueError: these are not three positive numbers.
-    """
-    sides = tuple(shape) if isinstance(shape, (tuple, list, torch.Size)) else ()
-    if len(sides) != 3:
-        raise ValueError(f"shape is {shape!r}: give (C, H, W), for example (1, 28, 28).")
-    for side in sides:
-        need_whole("shape", side)
-    return sides

@@ -11,6 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gencourse.errors import as_tensor, need_finite, need_number, need_one_of, need_size
+
 __all__ = ["dirac_eigenvalues", "dirac_flow", "dirac_path", "dirac_step"]
 
 
@@ -38,7 +40,9 @@ def dirac_flow(
     Raises:
         ValueError: there is no such loss.
     """
-    theta, psi = _double(theta), _double(psi)
+    need_number("gamma", gamma)
+    need_number("mu", mu)
+    theta, psi = _double("theta", theta), _double("psi", psi)
     pull = _slope(theta * psi, loss)
     return -psi * pull - mu * theta, theta * pull - gamma * psi
 
@@ -70,9 +74,9 @@ def dirac_step(
     Raises:
         ValueError: there is no such mode or loss.
     """
-    if mode not in ("simultaneous", "alternating"):
-        raise ValueError(f"mode is {mode!r}: choose one of simultaneous, alternating.")
-    theta, psi = _double(theta), _double(psi)
+    need_one_of("mode", mode, ("simultaneous", "alternating"))
+    need_number("h", h)
+    theta, psi = _double("theta", theta), _double("psi", psi)
     new_psi = psi + h * dirac_flow(theta, psi, gamma, loss, mu)[1]
     seen = psi if mode == "simultaneous" else new_psi
     return theta + h * dirac_flow(theta, seen, gamma, loss, mu)[0], new_psi
@@ -100,7 +104,8 @@ def dirac_path(
         loss: "logistic" or "wasserstein".
         mu: weight of the generator's reconstruction term, eq. (3.21).
     """
-    now = _double(theta), _double(psi)
+    need_size("steps", steps, 0)
+    now = _double("theta", theta), _double("psi", psi)
     path = [torch.stack(now)]
     for _ in range(steps):
         now = dirac_step(*now, h, gamma, mode, loss, mu)
@@ -125,18 +130,21 @@ def dirac_eigenvalues(gamma: float, a: float = 0.5, mu: float = 0.0) -> Tensor:
     Returns:
         The two roots, complex, shape (2,), the one with the larger real or imaginary part first.
     """
+    for name, value in (("gamma", gamma), ("a", a), ("mu", mu)):
+        need_number(name, value)
     root = torch.tensor((gamma - mu) ** 2 / 4 - a**2, dtype=torch.complex128).sqrt()
     return torch.stack([-(gamma + mu) / 2 + root, -(gamma + mu) / 2 - root])
 
 
 def _slope(t: Tensor, loss: str) -> Tensor:
     """f'(t)."""
+    need_one_of("loss", loss, ("logistic", "wasserstein"))
     if loss == "logistic":
         return torch.sigmoid(-t)
-    if loss == "wasserstein":
-        return torch.ones_like(t)
-    raise ValueError(f"loss is {loss!r}: choose one of logistic, wasserstein.")
+    return torch.ones_like(t)
 
 
-def _double(value: Tensor | float) -> Tensor:
-    return torch.as_tensor(value, dtype=torch.float64)
+def _double(name: str, value: Tensor | float) -> Tensor:
+    number = as_tensor(name, value).double()
+    need_finite(name, number)
+    return number

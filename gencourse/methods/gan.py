@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from gencourse.errors import need_number, need_one_of, need_whole
+from gencourse.errors import need_kind, need_labels, need_number, need_one_of, need_size, need_sizes
 from gencourse.losses import (
     ADVERSARIAL_KINDS,
     discriminator_loss,
@@ -89,14 +89,16 @@ class GAN(Method):
         weights = {"gradient_penalty": gradient_penalty, "r1": r1, "r2": r2, "clip_weights": clip_weights}
         for name, value in weights.items():
             need_number(name, value, least=0)
-        need_whole("noise_size", noise_size)
-        need_whole("critic_steps", critic_steps)
-        need_whole("classes", classes, 0)
-        self.shape = tuple(shape)  # type: ignore[assignment]  # a point has one number only
+        need_size("noise_size", noise_size)
+        need_size("critic_steps", critic_steps)
+        need_size("classes", classes, 0)
+        self.shape = need_sizes("shape", shape, 1)  # type: ignore[assignment]  # a point has one number only
         self.labels = (0, classes - 1) if classes else None
         self.noise_size, self.classes, self.critic_steps = noise_size, classes, critic_steps
         self.loss, self.gradient_penalty, self.r1, self.r2 = loss, gradient_penalty, r1, r2
         self.clip_weights = clip_weights
+        for name, network_given in (("generator", generator), ("discriminator", discriminator)):
+            need_kind(name, network_given, (nn.Module, type(None)), "a network, or None for the built-in one")
         if (generator is None) != (discriminator is None):
             missing = "generator" if generator is None else "discriminator"
             raise ValueError(f"{missing} is None: give both networks, or neither to take the built-in ones.")
@@ -146,6 +148,7 @@ class GAN(Method):
             fake: generated pictures of the same shape, detached from the generator.
             y: labels of both (B,), with classes only.
         """
+        self._need("fake", fake, *self.shape)
         # two passes: a discriminator with batch norm must not see real and generated pictures mixed
         loss = discriminator_loss(self.score(x, y), self.score(fake, y), self.loss)
         if self.gradient_penalty:
@@ -165,6 +168,8 @@ class GAN(Method):
             x: real pictures of the same shape; only the relativistic kind looks at them.
             y: labels of both (B,), with classes only.
         """
+        self._need("fake", fake, *self.shape)
+        self._need("x", x, *self.shape)
         real_logits = None
         if self.loss == "relativistic":
             with torch.no_grad():
@@ -178,11 +183,15 @@ class GAN(Method):
     def generate(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """Noise (B, noise_size) and, with classes, labels (B,) to pictures (B, C, H, W)."""
         self._need("z", z, self.noise_size)
+        if self.classes and y is not None:
+            need_labels("y", y, len(z), self.classes)
         return self.output(self.generator(z, y) if self.classes else self.generator(z))
 
     def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Pictures (B, C, H, W) and, with classes, labels (B,) to logits (B,): above zero means "real"."""
         self._need("x", x, *self.shape)
+        if self.classes and y is not None:
+            need_labels("y", y, len(x), self.classes)
         return (self.discriminator(x, y) if self.classes else self.discriminator(x)).flatten()
 
     @torch.no_grad()
@@ -197,8 +206,10 @@ class GAN(Method):
         Returns:
             Pictures in [0, 1], shape (n, C, H, W).
         """
+        need_size("n", n)
         if self.classes:
             y = torch.arange(n) % self.classes if y is None else y
+            need_labels("y", y, n, self.classes)
             y = y.to(self.device)
         with _evaluating(self.generator):
             return self.generate(self.noise(n, generator), y)
@@ -208,6 +219,7 @@ class GAN(Method):
         last_hidden_layer = getattr(self.discriminator, "features", None)
         if last_hidden_layer is None:
             self._cannot("give features", "its discriminator has no method 'features'")
+        self._need("x", x, *self.shape)
         return last_hidden_layer(x)
 
     @torch.no_grad()

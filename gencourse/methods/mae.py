@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gencourse.errors import need_one_of, need_whole
+from gencourse.errors import need_one_of, need_size, need_tensor
 from gencourse.losses import masked_patch_loss
 from gencourse.methods.masked import Masked
 from gencourse.networks import ViTDecoder, ViTEncoder, patchify, random_masking, split_by_mask
@@ -63,14 +63,16 @@ class MAE(Masked):
     ) -> None:
         super().__init__(shape, patch, mask_ratio)
         need_one_of("mask_tokens_in", mask_tokens_in, _PLACES)
-        sizes = {
-            "depth": depth,
-            "decoder_depth": decoder_depth,
-            "heads": heads,
-            "decoder_heads": decoder_heads,
-        }
-        for name, size in {**sizes, "width": width, "decoder_width": decoder_width}.items():
-            need_whole(name, size)
+        need_size("depth", depth)
+        need_size("decoder_depth", decoder_depth)
+        for side, units, parts in (("", width, heads), ("decoder_", decoder_width, decoder_heads)):
+            need_size(f"{side}width", units)
+            need_size(f"{side}heads", parts)
+            if units % 4 or units % parts:
+                raise ValueError(
+                    f"{side}width is {units} and {side}heads is {parts}: give a width that 4 and the number of "
+                    "heads divide."
+                )
         in_encoder = mask_tokens_in == "encoder"
         self.normalise = normalise
         with seeded(seed):
@@ -111,6 +113,7 @@ class MAE(Masked):
             Patches (B, N, p·p·C), normalised ones with normalise=True.
         """
         self._need("x", x, *self.shape)
+        need_tensor("mask", mask, f"(B, {self.patches})", kind="any")
         visible, restore = split_by_mask(patchify(x, self.patch), mask)
         return self.decoder(self.encoder(visible, restore), restore)
 

@@ -7,9 +7,16 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from gencourse.errors import need_number, need_tensor, need_whole
+from gencourse.errors import (
+    need_generator,
+    need_number,
+    need_seed,
+    need_shape,
+    need_size,
+    need_tensor,
+    need_whole,
+)
 from gencourse.losses import masked_patch_error
-from gencourse.methods.coded import picture_shape
 from gencourse.networks import patchify, random_masking, unpatchify
 from gencourse.training.method import Method
 
@@ -33,7 +40,7 @@ class Masked(Method):
 
     def __init__(self, shape: tuple[int, int, int], patch: int | None, mask_ratio: float) -> None:
         super().__init__()
-        self.shape = picture_shape(shape)
+        self.shape = need_shape("shape", shape)
         height, width = self.shape[1:]
         if not (28 <= height <= 256 and 28 <= width <= 256):
             raise ValueError(f"shape is {self.shape}: give pictures of 28 to 256 pixels a side.")
@@ -82,6 +89,8 @@ class Masked(Method):
 
     def random_mask(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Masks of n pictures by eq. (5.5), shape (n, N); 1 where a patch is hidden."""
+        need_size("n", n)
+        need_generator("generator", generator)
         where = self.device if generator is None else generator.device
         nothing = torch.empty(n, self.patches, 0, device=where)
         return random_masking(nothing, self.mask_ratio, generator)[1].to(self.device)
@@ -101,6 +110,7 @@ class Masked(Method):
             Pictures in [0, 1]: the visible patches as they were, predictions in the places of the others.
         """
         self._need("x", x, *self.shape)
+        need_generator("generator", generator)
         return self.inpaint(x, self.random_mask(len(x), generator) if mask is None else mask)
 
     @torch.no_grad()
@@ -152,7 +162,8 @@ class Masked(Method):
         Raises:
             ValueError: masks is not positive.
         """
-        need_whole("masks", masks)
+        need_size("masks", masks)
+        need_seed("seed", seed)
         self._need("x", x, *self.shape)
         drawn = self.random_mask(masks, torch.Generator().manual_seed(seed))
         target, total = patchify(x, self.patch), torch.zeros(len(x), device=x.device)
@@ -198,7 +209,8 @@ class Masked(Method):
             hidden = patchify(missing, self.patch).any(-1)
         else:
             raise ValueError(
-                f"mask has shape {shape}: give patches, ({self.patches},) or ({batch}, {self.patches}), or pixels, "
+                f"mask has shape {shape} for x of {batch} pictures: give patches, ({self.patches},) or "
+                f"({batch}, {self.patches}), or pixels, "
                 f"({height}, {width}) or ({batch}, 1, {height}, {width})."
             )
         if hidden.all(1).any():

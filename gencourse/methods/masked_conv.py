@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gencourse.errors import need_whole
+from gencourse.errors import need_size, need_tensor
 from gencourse.losses import masked_patch_loss
 from gencourse.methods.masked import Masked
 from gencourse.networks import he_init, patchify, unpatchify
@@ -45,8 +45,8 @@ class MaskedConvAutoencoder(Masked):
         seed: int = 0,
     ) -> None:
         super().__init__(shape, patch, mask_ratio)
-        need_whole("width", width)
-        need_whole("code_channels", code_channels)
+        need_size("width", width)
+        need_size("code_channels", code_channels)
         channels, height, width_in = self.shape
         if height % 4 or width_in % 4:
             raise ValueError(
@@ -79,6 +79,7 @@ class MaskedConvAutoencoder(Masked):
     def predict(self, x: Tensor, mask: Tensor) -> Tensor:
         """Patches (B, N, p·p·C) in [0, 1] from pictures (B, C, H, W) whose masked patches (B, N) are hidden."""
         self._need("x", x, *self.shape)
+        need_tensor("mask", mask, f"({len(x)}, {self.patches})", kind="any")
         pixels = mask.to(x.dtype)[:, :, None].expand(-1, -1, self.patch**2)
         return patchify(
             self.decoder(self._encode(x, unpatchify(pixels, self.patch, 1, self.grid))), self.patch

@@ -10,9 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gencourse.errors import need_number, need_tensor, need_whole
+from gencourse.errors import (
+    need_callable,
+    need_number,
+    need_same_shape,
+    need_shape,
+    need_size,
+    need_tensor,
+    shown,
+)
 from gencourse.losses import discriminator_loss, gaussian_nll, generator_loss
-from gencourse.methods.coded import picture_shape
 from gencourse.networks import Plan
 from gencourse.training.method import Method, Mover, seeded
 
@@ -50,19 +57,25 @@ class Restorer(Method):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not callable(corrupt):
-            raise TypeError(f"corrupt is a {type(corrupt).__name__}: give a function of pictures.")
-        need_whole("code_size", code_size)
+        need_callable("corrupt", corrupt, "from pictures (B, C, H, W) to pictures of the same shape")
+        need_size("code_size", code_size)
         need_number("sigma", sigma, above=0)
-        self.shape, self.corrupt, self.sigma = picture_shape(shape), corrupt, sigma
+        self.shape, self.corrupt, self.sigma = need_shape("shape", shape), corrupt, sigma
         self.plan = network if isinstance(network, Plan) else Plan(network, (128,))
         with seeded(seed):
             self.encoder = self.plan.encoder(self.shape, code_size)
             self.decoder = self.plan.decoder(code_size, self.shape)
-            self.build()
+            self._build()
 
-    def build(self) -> None:
+    def _build(self) -> None:
         """Further networks; the restorer alone needs none."""
+
+    def accepts(self, x: Tensor, labels: Tensor | None) -> None:
+        """See `Method.accepts`; the corruption must leave the shape as it is."""
+        super().accepts(x, labels)
+        given = self.corrupt(x.to(self.device))
+        if not isinstance(given, Tensor) or given.shape != x.shape:
+            raise ValueError(f"corrupt gives {shown(given)}: give a function that keeps {tuple(x.shape)}.")
 
     def players(self) -> dict[str, Iterable[nn.Parameter]]:
         """One player: encoder and decoder."""
@@ -79,6 +92,8 @@ class Restorer(Method):
             x_hat: restored pictures (B, C, H, W).
             x: clean ones, the same shape.
         """
+        self._need("x_hat", x_hat, *self.shape)
+        self._need("x", x, *self.shape)
         return gaussian_nll(x_hat, x, math.log(self.sigma))
 
     def restore(self, given: Tensor) -> Tensor:
@@ -113,7 +128,7 @@ class PairedAEGAN(Restorer):
         super().__init__(corrupt, *networks, **options)
         self.weight = weight
 
-    def build(self) -> None:
+    def _build(self) -> None:
         """The discriminator."""
         channels, height, width = self.shape
         self.discriminator = self.plan.discriminator((self.seen * channels, height, width))
@@ -141,6 +156,9 @@ class PairedAEGAN(Restorer):
         Returns:
             Both, one behind the other: (B, 2C, H, W).
         """
+        self._need("x", x, *self.shape)
+        self._need("given", given, *self.shape)
+        need_same_shape("x", x, "given", given)
         return torch.cat([given, x], dim=1)
 
 
@@ -151,7 +169,7 @@ class _Hole(Restorer):
     missing: Tensor  # the same as numbers of pixels, so that picking them out waits for no device
 
     def __init__(self, mask: Tensor | None = None, **options: Any) -> None:
-        channels, height, width = picture_shape(options.get("shape", (1, 28, 28)))
+        channels, height, width = need_shape("shape", options.get("shape", (1, 28, 28)))
         if mask is None:
             mask = torch.zeros(height, width)
             mask[height // 4 : height - height // 4, width // 4 : width - width // 4] = 1
@@ -169,10 +187,13 @@ class _Hole(Restorer):
 
     def hide(self, x: Tensor) -> Tensor:
         """The pictures (B, C, H, W) with zeros in the hole."""
+        self._need("x", x, *self.shape)
         return x * (1 - self.mask)
 
     def reconstruction_loss(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """−log N(x; x̂, σ²I) of the missing pixels alone, in nats a picture: a scalar."""
+        self._need("x_hat", x_hat, *self.shape)
+        self._need("x", x, *self.shape)
         x_hat, x = (pictures.flatten(1).index_select(1, self.missing) for pictures in (x_hat, x))
         return gaussian_nll(x_hat, x, math.log(self.sigma))
 
@@ -209,6 +230,7 @@ class ContextEncoder(_Hole, PairedAEGAN):
 
     def shown(self, x: Tensor, given: Tensor) -> Tensor:
         """The hole alone, everything around it black: (B, C, H, W)."""
+        self._need("x", x, *self.shape)
         return x * self.mask
 
 
@@ -227,7 +249,7 @@ def degraded(x: Tensor, factor: int = 4, noise: float = 0.1) -> Tensor:
         ValueError: the blocks do not fit the picture.
     """
     need_tensor("x", x, "(B, C, H, W)")
-    need_whole("factor", factor)
+    need_size("factor", factor)
     need_number("noise", noise, least=0)
     if x.shape[-2] % factor or x.shape[-1] % factor:
         raise ValueError(f"factor is {factor}: give a divisor of the picture's sides {tuple(x.shape[-2:])}.")

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gencourse.errors import need_labels, need_number, need_whole
+from gencourse.errors import need_generator, need_kind, need_labels, need_number, need_size
 
 __all__ = ["CategoricalPrior", "GaussianPrior", "MixturePrior", "Prior", "SwissRollPrior"]
 
@@ -48,7 +48,9 @@ class Prior(ABC):
         Raises:
             ValueError: y is given but the law has no parts, y has another length, or a label is out of range.
         """
-        need_whole("n", n)
+        need_size("n", n)
+        need_generator("generator", generator)
+        need_kind("device", device, (str, torch.device), "the name of a device")
         where = torch.device(device) if generator is None else generator.device
         part = None
         if self.classes:
@@ -90,7 +92,7 @@ class GaussianPrior(Prior):
     std: float = 1.0
 
     def __post_init__(self) -> None:
-        need_whole("size", self.size)
+        need_size("size", self.size)
         need_number("std", self.std, above=0)
 
     def _draw(
@@ -120,7 +122,7 @@ class MixturePrior(Prior):
     size = 2
 
     def __post_init__(self) -> None:
-        need_whole("classes", self.classes)
+        need_size("classes", self.classes)
         for name in ("distance", "long", "narrow"):
             need_number(name, getattr(self, name), above=0)
 
@@ -160,7 +162,7 @@ class SwissRollPrior(Prior):
     size = 2
 
     def __post_init__(self) -> None:
-        need_whole("classes", self.classes)
+        need_size("classes", self.classes)
         for name in ("turns", "radius", "noise"):
             need_number(name, getattr(self, name), above=0)
 
@@ -193,7 +195,7 @@ class CategoricalPrior(Prior):
     soften: float = 0.0
 
     def __post_init__(self) -> None:
-        need_whole("classes", self.classes, 2)
+        need_size("classes", self.classes, 2)
         need_number("soften", self.soften, least=0, below=1)
 
     @property

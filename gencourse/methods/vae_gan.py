@@ -108,6 +108,8 @@ class VAEGAN(Coded):
             x_hat: reconstructions (B, C, H, W).
             x: pictures, the same shape.
         """
+        self._need("x_hat", x_hat, *self.shape)
+        self._need("x", x, *self.shape)
         return gaussian_nll(self.features(x_hat), self.features(x).detach(), math.log(self.sigma))
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from gencourse.errors import need_one_of, need_whole
+from gencourse.errors import need_one_of, need_size, need_sizes
 from gencourse.networks.conv import ConvDecoder, ConvEncoder
 from gencourse.networks.gan import Discriminator, conv_discriminator, dense_discriminator
 from gencourse.networks.mlp import mlp
@@ -37,12 +37,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         need_one_of("network", self.kind, _KINDS)
-        need_whole("width", self.width)
-        if isinstance(self.hidden, int):
-            raise TypeError(f"hidden is {self.hidden}: give a row of widths, for example ({self.hidden},).")
-        for units in self.hidden:
-            need_whole("hidden", units)
-        object.__setattr__(self, "hidden", tuple(self.hidden))  # a list will do, too
+        need_size("width", self.width)
+        object.__setattr__(self, "hidden", need_sizes("hidden", self.hidden))  # a list will do, too
 
     def encoder(self, shape: tuple[int, int, int], outputs: int) -> nn.Module:
         """Pictures (B, C, H, W) to (B, outputs)."""

@@ -142,7 +142,7 @@ class Method(nn.Module, ABC):
 
     def _need(self, name: str, value: Tensor, *shape: int) -> None:
         """One argument of a call by hand: a tensor (B, *shape), of the type and on the device of the weights."""
-        need_tensor(name, value, f"(B, {', '.join(map(str, shape))})", empty=True)
+        need_tensor(name, value, f"(B, {', '.join(map(str, shape))})")
         weight = next(self.parameters())
         if value.device != weight.device:
             raise ValueError(
