@@ -42,6 +42,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
 
 import gencourse
@@ -883,8 +884,14 @@ def excused(name: str, argument: str, kind: str) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing printed, nothing drawn, no warning; figures are not laid out, which takes most of their time."""
-    layout, pyplot = Figure.tight_layout, plt.tight_layout
+    """Nothing printed, nothing drawn, no warning; no layout and no long fit, which take most of the time."""
+    layout, pyplot, fit = Figure.tight_layout, plt.tight_layout, MLPClassifier.fit
+
+    def short(network: MLPClassifier, *given: Any) -> Any:
+        network.max_iter = 2
+        return fit(network, *given)
+
+    MLPClassifier.fit = short
     Figure.tight_layout = plt.tight_layout = lambda *a, **k: None  # type: ignore[method-assign,assignment]
     random_state = torch.get_rng_state()
     try:
@@ -892,6 +899,7 @@ def _quiet() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
+        MLPClassifier.fit = fit
         Figure.tight_layout, plt.tight_layout = layout, pyplot  # type: ignore[method-assign]
         torch.set_rng_state(random_state)
         plt.close("all")
