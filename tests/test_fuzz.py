@@ -96,6 +96,11 @@ def images(n: int = 8) -> ImageDataset:
 
 
 @functools.cache
+def tiny() -> ImageDataset:
+    return ImageDataset(pixels(8, 1, 6, 6).mul(255).byte(), labels(8, 2))
+
+
+@functools.cache
 def points() -> PointDataset:
     return ring(20, clusters=4)
 
@@ -309,11 +314,11 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "ViTDecoder.forward": lambda: dict(self=vit_decoder(), tokens=numbers(2, 2, 8), restore=restored()),
     },
     "evaluation": {
-        "PCA": lambda: dict(),
+        "PCA": lambda: dict(data=tiny()),
         "PCA.keep": lambda: dict(self=pca(), code_size=2),
-        "PCA.encode": lambda: dict(self=pca()),
+        "PCA.encode": lambda: dict(self=pca(), x=pixels(5, 1, 6, 6)),
         "PCA.decode": lambda: dict(self=pca(), z=numbers(5, 3)),
-        "PCA.reconstruct": lambda: dict(self=pca()),
+        "PCA.reconstruct": lambda: dict(self=pca(), x=pixels(5, 1, 6, 6)),
         "MeanPicture.reconstruct": lambda: dict(self=made("evaluation.MeanPicture", data=images())),
         "CodeMixture": lambda: dict(codes=numbers(9, 2), decode=same, components=2),
         "CodeMixture.sample_codes": lambda: dict(self=mixture()),
@@ -499,7 +504,7 @@ def classifier() -> Any:
 
 
 def pca() -> Any:
-    return made("evaluation.PCA", data=images(), code_size=3)
+    return made("evaluation.PCA", data=tiny(), code_size=3)
 
 
 @functools.cache
@@ -933,10 +938,8 @@ def fuzz(room: str) -> tuple[Counter[tuple[str, str]], list[str]]:
                 parameter = inspect.signature(door.call).parameters.get(argument)
                 optional = parameter is not None and parameter.default is None
                 many = parameter is not None and parameter.kind is parameter.VAR_POSITIONAL
-                for number in range(sum(1 for _ in spoiled(value[0] if many else value))):
+                for kind, bad in spoiled(value[0] if many else value):
                     values = door.make()
-                    given = values[argument][0] if many else values[argument]
-                    kind, bad = next(x for i, x in enumerate(spoiled(given)) if i == number)
                     if bad is None and optional:
                         continue
                     outcome, why = judged(
