@@ -21,6 +21,7 @@ import importlib
 import inspect
 import io
 import math
+import os
 import random
 import re
 import signal
@@ -898,12 +899,14 @@ def _quiet() -> Iterator[None]:
 
     MLPClassifier.fit = short
     Figure.tight_layout = plt.tight_layout = lambda *a, **k: None  # type: ignore[method-assign,assignment]
-    random_state = torch.get_rng_state()
+    random_state, here = torch.get_rng_state(), Path.cwd()
+    os.chdir(_FOLDER.name)  # where a path that is no good may leave a file
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        os.chdir(here)
         MLPClassifier.fit = fit
         Figure.tight_layout, plt.tight_layout = layout, pyplot  # type: ignore[method-assign]
         torch.set_rng_state(random_state)

@@ -36,7 +36,9 @@ def test_a_probe_does_not_care_about_the_scale_of_the_features() -> None:
 
 def test_a_probe_refuses_sizes_that_do_not_fit() -> None:
     x, y = spots(40, 0)
-    with pytest.raises(ValueError, match=r"labels has shape \(39,\): give 40 labels, one for each of features"):
+    with pytest.raises(
+        ValueError, match=r"labels has shape \(39,\): give 40 labels, one for each of features"
+    ):
         linear_probe(x, y[:-1], x, y)
     with pytest.raises(ValueError, match="features has 2 columns and test_features 1"):
         linear_probe(x, y, x[:, :1], y)

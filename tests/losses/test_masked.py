@@ -81,7 +81,10 @@ def test_the_error_of_each_picture_is_its_own_loss() -> None:
     ("call", "says"),
     [
         (lambda: masked_patch_loss(PREDICTION[:1], TARGET, MASK), "prediction has shape"),
-        (lambda: masked_patch_loss(PREDICTION[0], TARGET[0], MASK), r"prediction has shape \(4, 9\): give \(B, N, n\)"),
+        (
+            lambda: masked_patch_loss(PREDICTION[0], TARGET[0], MASK),
+            r"prediction has shape \(4, 9\): give \(B, N, n\)",
+        ),
         (lambda: masked_patch_loss(PREDICTION, TARGET, MASK[:1]), r"mask has shape \(1, 4\): give \(2, 4\)"),
         (lambda: masked_patch_loss(PREDICTION, TARGET, 0 * MASK), "mask has no 1"),
         (lambda: masked_patch_error(PREDICTION, TARGET, MASK * torch.tensor([[0], [1]])), "mask has a row"),

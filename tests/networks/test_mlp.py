@@ -24,5 +24,7 @@ def test_the_default_activation_is_relu_and_the_last_layer_has_none() -> None:
 
 @pytest.mark.parametrize("sizes", [(), (4,), (4, 0), (4, -1, 2)])
 def test_impossible_widths_are_named(sizes: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"sizes has \d entries: give at least 2|sizes\[1\] is .*: give at least 1"):
+    with pytest.raises(
+        ValueError, match=r"sizes has \d entries: give at least 2|sizes\[1\] is .*: give at least 1"
+    ):
         mlp(sizes)

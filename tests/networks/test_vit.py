@@ -165,7 +165,9 @@ def test_masks_differ_between_pictures_and_follow_the_generator() -> None:
 
 @pytest.mark.parametrize("ratio", [-0.1, 1.0, 1.5, 0.97, math.nan])
 def test_a_ratio_that_leaves_nothing_is_refused(ratio: float) -> None:
-    with pytest.raises(ValueError, match=rf"ratio is {ratio}: (of 16 tokens none would be left|give a finite number)"):
+    with pytest.raises(
+        ValueError, match=rf"ratio is {ratio}: (of 16 tokens none would be left|give a finite number)"
+    ):
         random_masking(torch.zeros(1, 16, 1), ratio)
 
 
