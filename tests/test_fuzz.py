@@ -21,6 +21,7 @@ import importlib
 import inspect
 import io
 import math
+import os
 import random
 import re
 import signal
@@ -42,6 +43,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
 
 import gencourse
@@ -97,6 +99,11 @@ def labels(n: int = 5, classes: int = 10) -> Tensor:
 @functools.cache
 def images(n: int = 8) -> ImageDataset:
     return ImageDataset(pixels(n, 1, 28, 28).mul(255).byte(), labels(n, 2), classes=("zero", "one"))
+
+
+@functools.cache
+def tiny() -> ImageDataset:
+    return ImageDataset(pixels(8, 1, 6, 6).mul(255).byte(), labels(8, 2))
 
 
 @functools.cache
@@ -312,11 +319,11 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "ViTDecoder.forward": lambda: dict(self=vit_decoder(), tokens=numbers(2, 2, 8), restore=restored()),
     },
     "evaluation": {
-        "PCA": lambda: dict(),
+        "PCA": lambda: dict(data=tiny()),
         "PCA.keep": lambda: dict(self=pca(), code_size=2),
-        "PCA.encode": lambda: dict(self=pca()),
+        "PCA.encode": lambda: dict(self=pca(), x=pixels(5, 1, 6, 6)),
         "PCA.decode": lambda: dict(self=pca(), z=numbers(5, 3)),
-        "PCA.reconstruct": lambda: dict(self=pca()),
+        "PCA.reconstruct": lambda: dict(self=pca(), x=pixels(5, 1, 6, 6)),
         "MeanPicture.reconstruct": lambda: dict(self=made("evaluation.MeanPicture", data=images())),
         "CodeMixture": lambda: dict(codes=numbers(9, 2), decode=same, components=2),
         "CodeMixture.sample_codes": lambda: dict(self=mixture()),
@@ -515,7 +522,7 @@ def classifier() -> Any:
 
 
 def pca() -> Any:
-    return made("evaluation.PCA", data=images(), code_size=3)
+    return made("evaluation.PCA", data=tiny(), code_size=3)
 
 
 @functools.cache
@@ -916,15 +923,24 @@ def excused(name: str, argument: str, kind: str) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing printed, nothing drawn, no warning; figures are not laid out, which takes most of their time."""
-    layout, pyplot = Figure.tight_layout, plt.tight_layout
+    """Nothing printed, nothing drawn, no warning; no layout and no long fit, which take most of the time."""
+    layout, pyplot, fit = Figure.tight_layout, plt.tight_layout, MLPClassifier.fit
+
+    def short(network: MLPClassifier, *given: Any) -> Any:
+        network.max_iter = 2
+        return fit(network, *given)
+
+    MLPClassifier.fit = short
     Figure.tight_layout = plt.tight_layout = lambda *a, **k: None  # type: ignore[method-assign,assignment]
-    random_state = torch.get_rng_state()
+    random_state, here = torch.get_rng_state(), Path.cwd()
+    os.chdir(_FOLDER.name)  # where a path that is no good may leave a file
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        os.chdir(here)
+        MLPClassifier.fit = fit
         Figure.tight_layout, plt.tight_layout = layout, pyplot  # type: ignore[method-assign]
         torch.set_rng_state(random_state)
         plt.close("all")
@@ -958,10 +974,8 @@ def fuzz(room: str) -> tuple[Counter[tuple[str, str]], list[str]]:
                 parameter = inspect.signature(door.call).parameters.get(argument)
                 optional = parameter is not None and parameter.default is None
                 many = parameter is not None and parameter.kind is parameter.VAR_POSITIONAL
-                for number in range(sum(1 for _ in spoiled(value[0] if many else value))):
+                for kind, bad in spoiled(value[0] if many else value):
                     values = door.make()
-                    given = values[argument][0] if many else values[argument]
-                    kind, bad = next(x for i, x in enumerate(spoiled(given)) if i == number)
                     if bad is None and optional:
                         continue
                     outcome, why = judged(

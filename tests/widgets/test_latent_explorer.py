@@ -212,10 +212,10 @@ ZEROS, DIGITS = torch.zeros(5, 2), torch.zeros(5, dtype=torch.long)
         (lambda: dense(shape=(3, 28, 28)), ZEROS, DIGITS, 5, "one-channel"),
         (lambda: torch.nn.ReLU(), ZEROS, DIGITS, 5, "model is 'ReLU'"),
         (dense, torch.zeros(5, 3), DIGITS, 5, r"codes has shape \(5, 3\)"),
-        (dense, torch.zeros(0, 2), DIGITS[:0], 5, r"codes has shape \(0, 2\)"),
+        (dense, torch.zeros(0, 2), DIGITS[:0], 5, r"codes is empty, of shape \(0, 2\)"),
         (dense, ZEROS / 0, DIGITS, 5, "finite"),
         (dense, ZEROS, DIGITS[:4], 5, r"labels has shape \(4,\)"),
-        (dense, ZEROS, DIGITS + 10, 5, "0 to 9"),
+        (dense, ZEROS, DIGITS + 10, 5, "give 0 to 9"),
         (dense, ZEROS, DIGITS, 0, "max_points is 0"),
     ],
 )
