@@ -171,7 +171,7 @@ def load_weights(path: str | Path, method: nn.Module, ignore: Iterable[str] = ()
         path: the file.
         method: what to load them into; all of it, or nothing.
         ignore: constructor arguments that may differ, for example ("noise",); "class" for the class itself.
-            The seed may always differ.
+            The seed and datasets may always differ.
 
     Returns:
         The facts saved with them.
@@ -182,9 +182,12 @@ def load_weights(path: str | Path, method: nn.Module, ignore: Iterable[str] = ()
             weights do not fit this one.
     """
     tensors, facts = read_checkpoint(path)
-    ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    ignore = {ignore} if isinstance(ignore, str) else set(ignore)
+    # weights do not depend on the seed, and a dataset is needed to train only
+    told = facts.get("arguments", {})
+    ignore |= {"seed"} | {name for name in told if isinstance(told[name], dict) and "data" in told[name]}
     for name, theirs, ours in differences(facts, method):
-        if name != "seed" and name not in ignore:
+        if name not in ignore:
             raise CheckpointError(
                 f"checkpoint {str(path)!r} was made with {name} = {theirs}, this method has {name} = {ours}: "
                 f"build it the same way, let gencourse.methods.load do that, or pass ignore=({name!r},)."

@@ -424,7 +424,7 @@ def test_codes_start_narrow_and_end_as_wide_as_the_prior() -> None:
         ({"network": "vit"}, "network is 'vit'"),
         ({"encoder": "stochastic"}, "encoder is 'stochastic'"),
         ({"code_size": 0}, "code_size is 0"),
-        ({"hidden": (0,)}, "hidden is 0"),
+        ({"hidden": (0,)}, r"hidden\[0\] is 0"),
         ({"encoder_noise": 0}, "encoder_noise is 0"),
         ({"noise": -0.1}, "noise is -0.1"),
         ({"kind": ClusteringAAE, "classes": 1}, "classes is 1"),

@@ -118,8 +118,7 @@ def test_the_decoder_hears_the_judge_of_its_reconstructions_and_of_its_samples()
     """By half each, while the encoder hears neither: the codes of the reconstructions are detached."""
     method, x = small_vae_gan(), pictures()
     mean, log_var = method.posterior(x)
-    z = method.draw(mean, log_var)
-    fake = method.shown(z, method.decode(z))
+    fake = method.shown(method.encoder.draw(mean, log_var))
     assert fake.shape == (12, *SHAPE)
     for half in (fake[:6], fake[6:]):
         assert length(half.sum(), method.decoder) > 0
