@@ -18,6 +18,22 @@ from gencourse.networks import patchify
 
 __all__ = ["EXERCISES"]
 
+
+class _Seen(TorchDispatchMode):
+    """Notes the shape of every tensor that is made inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[int, ...]] = [(0, 0, 0)]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for one in made if isinstance(made, (tuple, list)) else [made]:
+            if isinstance(one, Tensor):
+                self.shapes.append(tuple(one.shape))
+        return made
+
+
 # --- 5.1 -------------------------------------------------------------------------------------------------
 
 _SCRAMBLED = (
@@ -285,6 +301,9 @@ _NO_POSITIONS = (
 _NOT_LEARNED = (
     "The tokens are right, but no gradient reaches {what} as it should: do not detach, all of it is learned."
 )
+_TOO_MANY = (
+    "You join {m} tokens, and there are {n} places: N − K mask tokens are needed, one for each hidden place."
+)
 _POSITIONS_SHUFFLED = (
     "You added positions before restoring the order: a token then carries another place's position."
 )
@@ -302,7 +321,8 @@ def _check_unshuffle(decoder_input: Callable[[Tensor, Tensor, Tensor, Tensor], T
             return torch.stack([rows[places] for rows, places in zip(what, index, strict=True)])
 
         visible = take(tokens, order[:, :kept]).requires_grad_()
-        found = decoder_input(visible, mask_token, order, positions)
+        with _Seen() as seen:
+            found = decoder_input(visible, mask_token, order, positions)
         expect(
             isinstance(found, Tensor) and found.shape == (b, n, width),
             f"Return one token a place: shape {(b, n, width)}.",
@@ -318,6 +338,8 @@ def _check_unshuffle(decoder_input: Callable[[Tensor, Tensor, Tensor, Tensor], T
             expect(not close(found, take(packed + positions, restore)), _POSITIONS_SHUFFLED)
             expect(not close(found, take(packed, order) + positions), _WRONG_WAY)
             raise NotYet("Some token is not in its place, or a position is missing.")
+        joined = max(shape[1] for shape in seen.shapes if len(shape) == 3)
+        expect(joined <= n, _TOO_MANY.format(m=joined, n=n))
         weight = random(b, n, width, seed=4)
         for what, leaf in (
             ("the mask token", mask_token),
@@ -378,6 +400,10 @@ def decoder_input(visible, mask_token, order, positions):
             ),
         ),
         Wrong("Some token is not in its place", edit=("whole + positions", "whole - positions")),
+        Wrong(
+            "You join 13 tokens, and there are 7 places", edit=("order.shape[1] - K", "order.shape[1] + K")
+        ),
+        Wrong("You join 10 tokens, and there are 7 places", edit=("order.shape[1] - K", "order.shape[1]")),
         Wrong(
             _NOT_LEARNED.format(what="the mask token"),
             edit=("mask_token.expand", "mask_token.detach().expand"),
@@ -1406,19 +1432,6 @@ _OVERFLOW = (
 )
 
 
-class _Largest(TorchDispatchMode):
-    """Notes how many numbers the largest tensor has that is made inside."""
-
-    most = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for one in made if isinstance(made, (tuple, list)) else [made]:
-            if isinstance(one, Tensor):
-                self.most = max(self.most, one.numel())
-        return made
-
-
 def _check_stream(stream: Callable[[Tensor, Tensor, Tensor, int], Any]) -> None:
     for n, d, size, loud in (
         (6, 4, 2, 1.0),
@@ -1433,13 +1446,14 @@ def _check_stream(stream: Callable[[Tensor, Tensor, Tensor, int], Any]) -> None:
             k = k[(q.sum(0) @ k.T).argsort()]  # scores tend to grow on the way
         scores = q @ k.T / math.sqrt(d)
         right = scores.softmax(1) @ v
-        with _Largest() as seen:
+        with _Seen() as seen:
             found = stream(q, k, v, size)
         shape = tuple(found.shape) if isinstance(found, Tensor) else None
         expect(shape == (n, d), f"Return one row for each query: shape {(n, d)}.")
         expect(bool(torch.isfinite(found).all()), _OVERFLOW)
         if close(found, right, 1e-3):
-            expect(n < 400 or seen.most < n * n // 2, _TABLE.format(n=n, most=seen.most))
+            most = max(math.prod(shape) for shape in seen.shapes)
+            expect(n < 400 or most < n * n // 2, _TABLE.format(n=n, most=most))
             continue
         blocks = list(zip(scores.split(size, 1), v.split(size), strict=True))
         apart = sum(s.softmax(1) @ values for s, values in blocks)

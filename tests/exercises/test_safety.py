@@ -165,6 +165,7 @@ def test_settings_outside_do_not_matter_and_stay() -> None:
     def floor(x: torch.Tensor) -> torch.Tensor:
         assert torch.ones(1).dtype == torch.float32 and torch.ones(1).device.type == "cpu"
         assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")
         return -(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x))
 
     dtype = torch.get_default_dtype()
@@ -173,6 +174,9 @@ def test_settings_outside_do_not_matter_and_stay() -> None:
         torch.set_default_device("meta")
         with torch.inference_mode(), torch.device("meta"), torch.autocast("cpu"):
             assert verdict("1.3", floor) == (True, "Exercise 1.3: correct.")
+        with torch.no_grad():
+            assert verdict("1.3", floor)[0]
+            assert not torch.is_grad_enabled()
         assert torch.get_default_dtype() == torch.float64 and torch.get_default_device().type == "meta"
     finally:
         torch.set_default_device(None)
