@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gencourse.figures.style import box, style
 
-__all__ = ["mae_idea", "mask_ratio_curves", "position_map"]
+__all__ = ["hidden_curves", "mae_idea", "mask_ratio_curves", "position_map"]
 
 _BLUE, _PURPLE, _AMBER, _GREY, _RED = "#4477aa", "#8a5a9e", "#e0a526", "#666666", "#c0392b"
 
@@ -113,6 +113,26 @@ def mask_ratio_curves(rows: Sequence[Mapping[str, float]]) -> None:
             axis.set(title=title, xlabel="share of patches hidden in training", xticks=ratios)
             axis.set_xticks(ratios, [f"{q:g}" for q in ratios], rotation=30)
         axes[1].legend()
+        plt.tight_layout()
+        plt.show()
+
+
+def hidden_curves(errors: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
+    """Error of hidden patches in units of the mean picture's, against how many are hidden; dots are seeds.
+
+    Args:
+        errors: how the model was trained to the number of hidden patches to one ratio a seed.
+    """
+    with style():
+        _, axis = plt.subplots(figsize=(6.4, 3.3))
+        for (label, found), colour in zip(errors.items(), (_GREY, _BLUE, _AMBER, _PURPLE), strict=False):
+            counts = sorted(found)
+            axis.plot(counts, [sum(found[n]) / len(found[n]) for n in counts], color=colour, label=label)
+            for n in counts:
+                axis.plot([n] * len(found[n]), found[n], "o", color=colour, markersize=3)
+        axis.axhline(1, color=_RED, linestyle=":", label="mean picture")
+        axis.set(xlabel="hidden patches of 16", ylabel="error / the mean picture's", xticks=counts)
+        axis.legend(title="practised with")
         plt.tight_layout()
         plt.show()
 
