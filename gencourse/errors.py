@@ -157,13 +157,7 @@ def need_pictures(name: str, x: Any, form: str = "(B, C, H, W)", *, values: bool
     need_finite(name, x)
     low, high = x.min().item(), x.max().item()
     if low < -_SLACK or high > 1 + _SLACK:
-        hint = (
-            f"{name} / 255"
-            if low >= 0 and high > 2
-            else f"({name} + 1) / 2"
-            if low >= -1.1
-            else "clamp(0, 1)"
-        )
+        hint = f"{name} / 255" if low >= 0 and high > 2 else f"({name} + 1) / 2" if low >= -1.1 else "clamp(0, 1)"
         raise ValueError(
             f"{name} goes from {low:.4g} to {high:.4g}: give pictures in [0, 1], for example by {hint}."
         )
