@@ -117,22 +117,19 @@ def mask_ratio_curves(rows: Sequence[Mapping[str, float]]) -> None:
         plt.show()
 
 
-def hidden_curves(errors: Mapping[str, Mapping[int, Sequence[float]]]) -> None:
-    """Error of hidden patches in units of the mean picture's, against how many are hidden; dots are seeds.
+def hidden_curves(errors: Mapping[str, Mapping[float, float]]) -> None:
+    """Error of hidden patches in units of the mean picture's, against the share of patches that is hidden.
 
     Args:
-        errors: how the model was trained to the number of hidden patches to one ratio a seed.
+        errors: name of a network to its errors, by share.
     """
     with style():
         _, axis = plt.subplots(figsize=(6.4, 3.3))
         for (label, found), colour in zip(errors.items(), (_GREY, _BLUE, _AMBER, _PURPLE), strict=False):
-            counts = sorted(found)
-            axis.plot(counts, [sum(found[n]) / len(found[n]) for n in counts], color=colour, label=label)
-            for n in counts:
-                axis.plot([n] * len(found[n]), found[n], "o", color=colour, markersize=3)
+            axis.plot(list(found), list(found.values()), "o-", color=colour, markersize=3, label=label)
         axis.axhline(1, color=_RED, linestyle=":", label="mean picture")
-        axis.set(xlabel="hidden patches of 16", ylabel="error / the mean picture's", xticks=counts)
-        axis.legend(title="practised with")
+        axis.set(xlabel="share of patches hidden", ylabel="error / the mean picture's")
+        axis.legend()
         plt.tight_layout()
         plt.show()
 

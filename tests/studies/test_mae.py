@@ -64,20 +64,21 @@ def test_longer_fine_tuning_is_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {row["longer"] for row in mae.LONGER_TUNING.settings} == {4}
 
 
-@pytest.mark.parametrize("start", ["PCA 32", "untrained", "2 passes, any share"])
+@pytest.mark.parametrize("start", ["PCA 128", "untrained", "2 passes", "8 passes"])
 def test_passes_measures_what_it_says(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, real = [], mae.pretrain
 
-    def watched(seed: int, epochs: int, kind: type[MAE]) -> tuple[MAE, float]:
-        asked.append((epochs, kind))
-        return real(seed, 1, kind=kind, width=16, depth=1)
+    def watched(seed: int, epochs: int) -> tuple[MAE, float]:
+        asked.append(epochs)
+        return real(seed, 1, width=16, depth=1)
 
     monkeypatch.setattr(mae, "pretrain", watched)
     row = mae.passes(start, 0)
     probes = {"linear_100", "linear_50", "linear_300"}
     assert probes <= set(row) and all(0 < row[name] < 1 for name in probes)
-    assert asked == ([(2, AnyShare)] if "any" in start else [])
+    assert asked == ([int(start[0])] if "passes" in start else [])
     assert ("square_averaged" in row) == ("passes" in start)
+    assert ("tuned_100" in row) == (start == "8 passes")
     assert {row["start"] for row in mae.MAE_PASSES.settings} == set(mae.STARTS)
 
 
