@@ -13,7 +13,7 @@ from gencourse.figures.autoencoder import (
 )
 from gencourse.figures.gan import best_discriminator, gan_idea, generator_pulls, point_clouds
 from gencourse.figures.layers import layers
-from gencourse.figures.mae import mae_idea, mask_ratio_curves, position_map
+from gencourse.figures.mae import hidden_curves, mae_idea, mask_ratio_curves, position_map
 from gencourse.figures.method_map import method_map
 from gencourse.figures.pictures import panel, picture_rows, scatter_codes
 from gencourse.figures.table import Table, table
@@ -31,6 +31,7 @@ __all__ = [
     "gan_idea",
     "gaussian_frontier",
     "generator_pulls",
+    "hidden_curves",
     "layers",
     "mae_idea",
     "mask_ratio_curves",

@@ -21,7 +21,7 @@ from gencourse.errors import (
 )
 from gencourse.figures.style import box, need_seeds, style
 
-__all__ = ["mae_idea", "mask_ratio_curves", "position_map"]
+__all__ = ["hidden_curves", "mae_idea", "mask_ratio_curves", "position_map"]
 
 _BLUE, _PURPLE, _AMBER, _GREY, _RED = "#4477aa", "#8a5a9e", "#e0a526", "#666666", "#c0392b"
 
@@ -146,6 +146,23 @@ def mask_ratio_curves(rows: Sequence[Mapping[str, float]]) -> None:
             axis.set(title=title, xlabel="share of patches hidden in training", xticks=ratios)
             axis.set_xticks(ratios, [f"{q:g}" for q in ratios], rotation=30)
         axes[1].legend()
+        plt.tight_layout()
+        plt.show()
+
+
+def hidden_curves(errors: Mapping[str, Mapping[float, float]]) -> None:
+    """Error of hidden patches in units of the mean picture's, against the share of patches that is hidden.
+
+    Args:
+        errors: name of a network to its errors, by share.
+    """
+    with style():
+        _, axis = plt.subplots(figsize=(6.4, 3.3))
+        for (label, found), colour in zip(errors.items(), (_GREY, _BLUE, _AMBER, _PURPLE), strict=False):
+            axis.plot(list(found), list(found.values()), "o-", color=colour, markersize=3, label=label)
+        axis.axhline(1, color=_RED, linestyle=":", label="mean picture")
+        axis.set(xlabel="share of patches hidden", ylabel="error / the mean picture's")
+        axis.legend()
         plt.tight_layout()
         plt.show()
 

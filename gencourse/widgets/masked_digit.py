@@ -63,7 +63,7 @@ class MaskedDigit(anywidget.AnyWidget):
                 targets, at most 250 000 parameters. Each is sent as a float16 number.
             pictures: those to choose from, in [0, 1], shape (n, 1, H, W).
             labels: their digits, shape (n,).
-            seed: of the mask that is shown first.
+            seed: of the mask that is shown first; it hides a sixth of the patches.
 
         Raises:
             ValueError: an argument cannot be used; the message says which and why.
@@ -73,9 +73,9 @@ class MaskedDigit(anywidget.AnyWidget):
         need_pictures("pictures", pictures, f"(n, {', '.join(map(str, model.shape))})")
         need_labels("labels", labels, len(pictures), of="pictures")
         need_seed("seed", seed)
-        mask = model.random_mask(1, torch.Generator().manual_seed(seed))[0]
+        order = torch.randperm(model.patches, generator=torch.Generator().manual_seed(seed))
         return cls(
-            hidden=mask.nonzero().flatten().tolist(),
+            hidden=sorted(order[: max(1, model.patches // 6)].tolist()),
             sizes=_sizes(model),
             weights=weights,
             pictures=pictures.mul(255).round().to(torch.uint8).numpy().tobytes(),

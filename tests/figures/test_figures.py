@@ -155,6 +155,9 @@ def test_figures_of_chapters_four_and_five() -> None:
         [{"ratio": q, **dict.fromkeys(names, q)} for q in (0.25, 0.5) for _ in range(2)]
     )
     assert len(plt.gcf().axes) == 2
+    figures.hidden_curves({"few": {0.25: 2.0, 0.5: 1.0}, "any": {0.25: 0.5, 0.5: 0.7}})
+    drawn = [list(line.get_ydata()) for line in plt.gca().lines if line.get_label() in ("few", "any")]
+    assert drawn == [[2.0, 1.0], [0.5, 0.7]]
 
 
 def test_a_table_is_text_in_a_terminal_and_a_table_in_a_notebook() -> None:

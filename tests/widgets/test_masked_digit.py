@@ -122,14 +122,18 @@ def test_positions_and_time(figure: MaskedDigit, tmp_path: Path) -> None:
     assert ran["milliseconds"] < 60  # a redraw; about 9 on an idle machine, 3 with three quarters hidden
 
 
-def test_the_shipped_network_fills_in_better_than_the_mean_digit() -> None:
+@pytest.mark.parametrize(
+    ("hidden", "most"), [(1, 0.4), (2, 0.4), (4, 0.4), (12, 0.4), (24, 0.5), (37, 0.7), (48, 1.05)]
+)
+def test_the_shipped_network_is_at_home_with_few_holes_and_with_many(hidden: int, most: float) -> None:
+    """Better than the mean picture on the same patches; one that was trained on three quarters is not."""
     from gencourse.data import load
-    from gencourse.studies.masked_digit import masked_error
+    from gencourse.studies import hidden_errors, some_hidden
 
-    model, test = masked_digit.masked_digit_model(), load("mnist", split="test").take(500)
-    blank = test.x.square().mean().item()
-    mean = (test.x - test.x.mean(0)).square().mean().item()
-    assert masked_error(model, test) < 0.7 * mean < 0.7 * blank
+    test, mean = load("mnist", split="test").take(500), load("mnist").take(5000).x.mean(0, keepdim=True)
+    masks = some_hidden(500, hidden, patches=49)
+    ours, by_mean = hidden_errors(masked_digit.masked_digit_model(), test.x, masks, mean)
+    assert ours < most * by_mean
 
 
 def test_size_in_the_page(figure: MaskedDigit) -> None:
@@ -172,10 +176,11 @@ def test_what_is_sent_is_every_parameter_once(model: MAE, figure: MaskedDigit) -
     }
 
 
-def test_it_starts_with_three_quarters_hidden(figure: MaskedDigit, model: MAE, pictures: Tensor) -> None:
-    assert len(figure.hidden) == 37 and figure.hidden == sorted(set(figure.hidden))
+def test_it_starts_with_few_patches_hidden(figure: MaskedDigit, model: MAE, pictures: Tensor) -> None:
+    assert len(figure.hidden) == 8 and figure.hidden == sorted(set(figure.hidden))
     again = MaskedDigit.from_mae(model, pictures, torch.tensor([7, 8, 9]))
     assert again.hidden == figure.hidden
+    assert MaskedDigit.from_mae(model, pictures, torch.tensor([7, 8, 9]), seed=1).hidden != figure.hidden
 
 
 def test_traits_are_synced_both_ways(model: MAE, pictures: Tensor) -> None:
