@@ -132,7 +132,9 @@ class ImageDataset:
         if isinstance(index, Integral) and not isinstance(index, bool):
             first = int(index)
             if not 0 < first <= len(self):
-                raise ValueError(f"take({first}): {self.name} has {len(self)} images; give 1 to {len(self)}.")
+                raise ValueError(
+                    f"index is {shown(first)}: {self.name} has {len(self)} images; give 1 to {len(self)}."
+                )
             rows: Tensor | slice = slice(first)
         else:
             rows = self._positions(index)
