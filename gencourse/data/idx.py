@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gencourse.errors import shown
+from gencourse.errors import need_kind, shown
 
 __all__ = ["DamagedFileError", "read_idx"]
 
@@ -42,14 +42,16 @@ def read_idx(path: str | Path, sha256: str | None = None) -> Tensor:
         float64: for MNIST uint8, (N, H, W) for images and (N,) for labels.
 
     Raises:
-        TypeError: path is no path, or sha256 no checksum.
+        TypeError, ValueError: path is no path, or sha256 no checksum.
         FileNotFoundError: there is no such file.
         DamagedFileError: checksum, compression, header or length is wrong.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path is {shown(path)}: give a file, for example 'train-images-idx3-ubyte.gz'.")
-    if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
-        raise TypeError(f"sha256 is {shown(sha256)}: give 64 hexadecimal digits, or None to check nothing.")
+    if sha256 is not None:
+        need_kind("sha256", sha256, str, "64 hexadecimal digits, or None")
+        if not _SHA256.fullmatch(sha256):
+            raise ValueError(f"sha256 is {shown(sha256)}: give 64 hexadecimal digits, or None.")
     path = Path(path)
     if path.is_dir():
         raise FileNotFoundError(f"path {str(path)!r} is a folder: give a file in it.")
