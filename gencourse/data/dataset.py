@@ -92,7 +92,8 @@ class ImageDataset:
             raise ValueError("x goes from 0 to 1 in bytes, where white is 255: give 255 * x.")
         if labels is None:
             labels = torch.full((len(x),), -1)
-        need_labels("labels", labels, len(x))
+        need_tensor("labels", labels, kind="whole", empty=True)
+        need_labels("labels", labels.long(), len(x), of="x")
         return cls(x, labels.long().to(x.device), name)
 
     def __len__(self) -> int:
