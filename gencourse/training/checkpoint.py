@@ -176,7 +176,7 @@ def load_weights(path: str | Path, method: nn.Module, ignore: Iterable[str] = ()
         path: the file.
         method: what to load them into; all of it, or nothing.
         ignore: constructor arguments that may differ, for example ("noise",); "class" for the class itself.
-            The seed may always differ.
+            The seed and datasets may always differ.
 
     Returns:
         The facts saved with them.
@@ -189,28 +189,32 @@ def load_weights(path: str | Path, method: nn.Module, ignore: Iterable[str] = ()
     """
     need_kind("method", method, nn.Module, "a method that was built like the saved one")
     need_kind("ignore", ignore, Iterable, "names of arguments, for example ('noise',)")
-    ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    ignore = [ignore] if isinstance(ignore, str) else list(ignore)
     for name in ignore:
         need_kind("ignore", name, str, "names of arguments, for example ('noise',)")
     tensors, facts = read_checkpoint(path)
-    _need_known("ignore", ignore, facts, method)
+    ignore = {ignore} if isinstance(ignore, str) else set(ignore)
+    # weights do not depend on the seed, and a dataset is needed to train only
+    told = facts.get("arguments", {})
+    ignore |= {"seed"} | {name for name in told if isinstance(told[name], dict) and "data" in told[name]}
     for name, theirs, ours in differences(facts, method):
-        if name != "seed" and name not in ignore:
+        if name not in ignore:
             raise CheckpointError(
                 f"checkpoint {str(path)!r} was made with {name} = {theirs}, this method has {name} = {ours}: "
                 f"build it the same way, let gencourse.methods.load do that, or pass ignore=({name!r},)."
             )
+    _need_known(ignore, facts, method)
     put_weights(method, fitting_weights(path, trained_weights(tensors), method))
     return facts
 
 
-def _need_known(name: str, ignored: tuple[str, ...], facts: dict[str, Any], method: nn.Module) -> None:
+def _need_known(ignore: Iterable[str], facts: dict[str, Any], method: nn.Module) -> None:
     """Names of constructor arguments, of the saved method or of this one; nothing is known of plain modules."""
     if "arguments" not in facts or (own := built_with(_bare(method))) is None:
         return
     known = dict.fromkeys(["class", "seed", *own, *facts["arguments"]])
-    for one in ignored:
-        need_one_of(name, one, known)
+    for name in ignore:
+        need_one_of("ignore", name, known)
 
 
 def trained_weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
