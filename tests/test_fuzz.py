@@ -807,7 +807,7 @@ def _one(room: str, name: str) -> Any:
 
 
 def _run(door: Door, values: dict[str, Any]) -> Any:
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed also notes the call stack for each accelerator
     np.random.seed(0)
     random.seed(0)
     positional: list[Any] = []
