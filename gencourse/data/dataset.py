@@ -92,7 +92,8 @@ class ImageDataset:
             raise ValueError("x goes from 0 to 1 in bytes, where white is 255: give 255 * x.")
         if labels is None:
             labels = torch.full((len(x),), -1)
-        need_labels("labels", labels, len(x))
+        need_tensor("labels", labels, kind="whole", empty=True)
+        need_labels("labels", labels.long(), len(x), of="x")
         return cls(x, labels.long().to(x.device), name)
 
     def __len__(self) -> int:
@@ -132,7 +133,9 @@ class ImageDataset:
         if isinstance(index, Integral) and not isinstance(index, bool):
             first = int(index)
             if not 0 < first <= len(self):
-                raise ValueError(f"take({first}): {self.name} has {len(self)} images; give 1 to {len(self)}.")
+                raise ValueError(
+                    f"index is {shown(first)}: {self.name} has {len(self)} images; give 1 to {len(self)}."
+                )
             rows: Tensor | slice = slice(first)
         else:
             rows = self._positions(index)

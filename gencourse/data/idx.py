@@ -7,6 +7,7 @@ import hashlib
 import io
 import math
 import os
+import re
 import zlib
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gencourse.errors import shown
+from gencourse.errors import need_kind, shown
 
 __all__ = ["DamagedFileError", "read_idx"]
 
@@ -22,6 +23,7 @@ __all__ = ["DamagedFileError", "read_idx"]
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_AXES = 8
 _CHUNK = 1 << 20
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
 class DamagedFileError(ValueError):
@@ -40,19 +42,23 @@ def read_idx(path: str | Path, sha256: str | None = None) -> Tensor:
         float64: for MNIST uint8, (N, H, W) for images and (N,) for labels.
 
     Raises:
-        TypeError: path is no path.
+        TypeError, ValueError: path is no path, or sha256 no checksum.
         FileNotFoundError: there is no such file.
         DamagedFileError: checksum, compression, header or length is wrong.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"path is {shown(path)}: give a file, for example 'train-images-idx3-ubyte.gz'.")
+    if sha256 is not None:
+        need_kind("sha256", sha256, str, "64 hexadecimal digits, or None")
+        if not _SHA256.fullmatch(sha256):
+            raise ValueError(f"sha256 is {shown(sha256)}: give 64 hexadecimal digits, or None.")
     path = Path(path)
     if path.is_dir():
         raise FileNotFoundError(f"path {str(path)!r} is a folder: give a file in it.")
     if not path.exists():
         raise FileNotFoundError(f"path {str(path)!r} does not exist: give an IDX file.")
     stored = path.read_bytes()
-    if sha256 is not None and hashlib.sha256(stored).hexdigest() != sha256:
+    if sha256 is not None and hashlib.sha256(stored).hexdigest() != sha256.lower():
         raise _damaged(path, "its checksum is wrong")
     # an IDX file starts with two zero bytes, which no gzip file does
     packed = not stored.startswith(b"\0\0")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gencourse.data.parts import check_labels, digest_of, known_device, rows_of_a_pass
-from gencourse.errors import need_finite, need_number, need_tensor, need_whole, on_cpu
+from gencourse.errors import need_finite, need_number, need_size, need_tensor, need_whole, on_cpu
 
 __all__ = ["PointDataset", "ring"]
 
@@ -142,8 +142,8 @@ def ring(n: int, clusters: int = 8, radius: float = 2.0, spread: float = 0.05, s
         TypeError: n, clusters or seed is not a whole number, radius or spread not a number.
         ValueError: a number is not positive, or the seed negative.
     """
-    need_whole("n", n)
-    need_whole("clusters", clusters)
+    need_size("n", n)
+    need_size("clusters", clusters)
     need_number("radius", radius, above=0)
     need_number("spread", spread, above=0)
     need_whole("seed", seed, 0, 2**63 - 1)

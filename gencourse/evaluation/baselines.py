@@ -38,16 +38,26 @@ def conditional_mean(hidden: Tensor, visible: Tensor, weight: Tensor | None = No
     Args:
         hidden: u, one row for each picture that can occur, shape (N, n).
         visible: what is seen of each, shape (N, m); rows that are equal cannot be told apart.
-        weight: how likely each row is, shape (N,), of any sum; all rows alike when not given.
+        weight: how likely each row is, shape (N,), positive, of any sum; all rows alike when not given.
 
     Returns:
         The best guess for each row, shape (N, n), and the least error: a mean over pictures and over the n
         numbers.
 
     Raises:
-        ValueError: hidden, visible and weight have different numbers of rows.
+        TypeError: an argument is no such tensor.
+        ValueError: hidden, visible and weight have different numbers of rows, a number is NaN or infinite, or a
+            weight is not positive.
     """
+    need_table("hidden", hidden, "(N, n)")
+    need_tensor("visible", visible, "(N, m)", kind="any")
+    need_finite("visible", visible)
     weight = hidden.new_ones(len(hidden)) if weight is None else weight
+    need_tensor("weight", weight, "(N,)")
+    need_finite("weight", weight)
+    if (weight <= 0).any():
+        raise ValueError(f"weight goes down to {weight.min():.4g}: leave out rows that never occur.")
+    weight = weight.to(hidden)
     if not len(hidden) == len(visible) == len(weight):
         raise ValueError(
             f"hidden has {len(hidden)} rows, visible {len(visible)} and weight {len(weight)}: give the same "

@@ -150,27 +150,29 @@ def cluster_result(posteriors: Tensor, labels: Tensor) -> ClusterResult:
 
     Args:
         posteriors: q(y|x) of each test point, shape (N, K), rows that sum to one.
-        labels: their classes, int64 (N,).
+        labels: their classes, int64 (N,), 0 and more.
 
     Raises:
-        ValueError: the shapes do not fit, or a row is no distribution.
+        ValueError: the shapes do not fit, a row is no distribution, or a point has no class.
     """
     need_table("posteriors", posteriors, "(N, K)")
     need_labels("labels", labels, len(posteriors), of="posteriors")
     need_same_device("posteriors", posteriors, "labels", labels)
+    if labels.min() < 0:
+        raise ValueError(f"labels go down to {int(labels.min())}: leave out the points without a class.")
     if (posteriors < 0).any() or (posteriors.sum(1) - 1).abs().max() > 1e-3:
         raise ValueError("posteriors has rows that are no distributions: take the softmax of the logits.")
     names = labels[posteriors.argmax(0)]
     cluster = posteriors.argmax(1)
     found = names[cluster]
-    inside = torch.zeros(posteriors.shape[1], int(labels.max()) + 1).index_put_(
-        (cluster, labels), torch.ones(len(labels)), accumulate=True
+    classes, rank, sizes = labels.unique(return_inverse=True, return_counts=True)
+    inside = torch.zeros(posteriors.shape[1], len(classes)).index_put_(
+        (cluster, rank), torch.ones(len(labels)), accumulate=True
     )
-    commonest = labels.unique(return_counts=True)[1].max()
     return ClusterResult(
         error=(found != labels).double().mean().item(),
         vote_error=1 - inside.amax(1).sum().item() / len(labels),
         clusters=posteriors.shape[1],
-        majority_error=1 - (commonest / len(labels)).item(),
+        majority_error=1 - (sizes.max() / len(labels)).item(),
         names=names,
     )

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from gencourse.errors import need_finite, need_tensor, need_whole
+from gencourse.errors import need_seed, need_table
 
 __all__ = ["kl_estimate"]
 
@@ -34,9 +34,8 @@ def kl_estimate(a: Tensor, b: Tensor, seed: int = 0) -> float:
         ValueError: a sample has fewer than 20 rows or holds NaN, or the widths differ.
     """
     for name, x in (("a", a), ("b", b)):
-        need_tensor(name, x, "(N, d)")
-        need_finite(name, x)
-    need_whole("seed", seed, 0)
+        need_table(name, x, "(N, d)")
+    need_seed("seed", seed)
     n = min(len(a), len(b))
     if n < 20 or a.shape[1] != b.shape[1]:
         raise ValueError(

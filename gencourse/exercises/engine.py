@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
+from gencourse.errors import need_kind, need_seed, need_sequence
 from gencourse.exercises.numbers import NotYet
 from gencourse.exercises.safety import TimeUp, restored, within
 
@@ -47,6 +48,9 @@ class Right:
     edit: tuple[str, str] | None = None
     code: str | None = None
 
+    def __post_init__(self) -> None:
+        _need_answer(self.edit, self.code)
+
     def source(self, solution: str) -> str:
         """The answer as code."""
         return _source(solution, self.edit, self.code)
@@ -66,12 +70,27 @@ class Wrong:
     edit: tuple[str, str] | None = None
     code: str | None = None
 
+    def __post_init__(self) -> None:
+        need_kind("hint", self.hint, str, "a sentence")
+        _need_answer(self.edit, self.code)
+
     def source(self, solution: str) -> str:
         """The wrong answer as code."""
         return _source(solution, self.edit, self.code)
 
 
+def _need_answer(edit: Any, code: Any) -> None:
+    """A change of the solution, or code in full."""
+    if edit is not None:
+        need_sequence("edit", edit, "two texts, (old, new)", 2)
+        for text in edit:
+            need_kind("edit", text, str, "two texts, (old, new)")
+    if code is not None:
+        need_kind("code", code, str, "text")
+
+
 def _source(solution: str, edit: tuple[str, str] | None, code: str | None) -> str:
+    need_kind("solution", solution, str, "code")
     if code is not None:
         return textwrap.dedent(code).strip() + "\n"
     old, new = edit or ("", "")
@@ -144,9 +163,11 @@ def verdict(number: str, *answer: Any, seed: int = 0) -> tuple[bool, str]:
         seed: of the numbers that the check draws; the same seed gives the same verdict.
 
     Raises:
-        ValueError: there is no such exercise.
+        TypeError: seed is not a whole number.
+        ValueError: there is no such exercise, or the seed is not from 0 to 2³² − 1.
     """
     one = exercise(number)
+    need_seed("seed", seed)
     hint = _hint(one, answer, seed)
     return hint is None, f"Exercise {number}: " + ("correct." if hint is None else f"not yet. {hint}")
 

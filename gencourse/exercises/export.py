@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from gencourse.errors import need_kind, need_path
 from gencourse.exercises.engine import exercise
 
 __all__ = ["BEGIN", "END", "export", "solution_in", "student_source"]
@@ -20,8 +21,10 @@ def solution_in(source: str) -> tuple[str, str] | None:
     """The exercise number and the solution's code in a cell, or None if the cell holds no solution.
 
     Raises:
+        TypeError: source is no text.
         ValueError: there is a solution but no check that names its exercise.
     """
+    need_kind("source", source, str, "a cell's code")
     block, number = _BLOCK.search(source), _CHECK.search(source)
     if block is None:
         return None
@@ -51,9 +54,13 @@ def export(chapter: str | Path, folder: str | Path) -> Path:
         The new notebook.
 
     Raises:
+        TypeError: chapter or folder is no path.
+        ValueError: chapter is no notebook.
         FileNotFoundError: there is no such chapter.
         FileExistsError: the student notebook is there already.
     """
+    need_path("chapter", chapter)
+    need_path("folder", folder)
     chapter, target = Path(chapter), Path(folder) / Path(chapter).name
     if not chapter.is_file():
         raise FileNotFoundError(
@@ -61,7 +68,12 @@ def export(chapter: str | Path, folder: str | Path) -> Path:
         )
     if target.exists():
         raise FileExistsError(f"{target} exists and may hold answers: give another folder, or move it away.")
-    notebook: dict[str, Any] = json.loads(chapter.read_text(encoding="utf-8"))
+    try:
+        notebook: dict[str, Any] = json.loads(chapter.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ValueError(
+            f"chapter {str(chapter)!r} is no notebook: give one such as those in chapters/."
+        ) from None
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue

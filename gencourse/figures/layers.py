@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from gencourse.errors import need_kind, need_named, need_sequence
 from gencourse.figures.table import Table, table
 from gencourse.networks import TransformerBlock
 
@@ -21,10 +22,23 @@ def layers(networks: Mapping[str, tuple[nn.Module, Tensor]]) -> Table:
 
     Returns:
         One row for each layer with parameters, with the activation behind it, and one row a network for the sum.
+
+    Raises:
+        TypeError, ValueError: networks is none of that, or a network cannot take its mini-batch.
     """
+    need_named("networks", networks, "names to a network and a mini-batch")
     rows: list[dict[str, object]] = []
-    for name, (network, example) in networks.items():
-        found = _passed(network, example)
+    for name, pair in networks.items():
+        need_sequence(f"networks[{name!r}]", pair, "a network and a mini-batch", 2)
+        network, example = pair
+        need_kind(f"networks[{name!r}][0]", network, nn.Module, "a network")
+        need_kind(f"networks[{name!r}][1]", example, Tensor, "a mini-batch to show it")
+        try:
+            found = _passed(network, example)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"networks[{name!r}] cannot take a mini-batch of shape {tuple(example.shape)}: {error}"
+            ) from None
         for text, shape, count in found:
             rows.append({"network": name, "layer": text, "hands on": shape, "parameters": count})
             name = ""

@@ -19,6 +19,7 @@ from gencourse.errors import (
     need_one_of,
     need_same_device,
     need_same_shape,
+    need_sequence,
     need_tensor,
 )
 from gencourse.losses.reconstruction import squared_error
@@ -243,8 +244,11 @@ def hybrid_loss_as_found(
         Scalar: means over the batch, the squared error summed over pixels.
 
     Raises:
-        ValueError: a shape is wrong.
+        TypeError, ValueError: a shape is wrong, or weights are not two numbers.
     """
+    need_sequence("weights", weights, "two numbers, (λ₁, λ₂)", 2)
+    for weight in weights:
+        need_number("weights", weight)
     return weights[0] * squared_error(x_hat, x) - weights[1] * discriminator_loss(real_logits, fake_logits)
 
 

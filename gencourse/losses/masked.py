@@ -100,9 +100,12 @@ def masking_losses_as_found(x: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         The encoder's and the decoder's loss, scalars: summed over pixels, averaged over the batch.
 
     Raises:
-        ValueError: the shapes differ.
+        TypeError, ValueError: x or kept is no such tensor, or their shapes differ.
     """
+    need_tensor("x", x, "(B, ...)")
+    need_tensor("kept", kept, kind="any")
     need_same_shape("x", x, "kept", kept)
+    need_same_device("x", x, "kept", kept)
     masked = x * kept
     return squared_error(masked, x), squared_error(masked * kept, masked)
 

@@ -111,10 +111,15 @@ class MAE(Masked):
 
         Returns:
             Patches (B, N, p·p·C), normalised ones with normalise=True.
+
+        Raises:
+            TypeError, ValueError: x or mask is none of that, or mask hides every patch.
         """
         self._need("x", x, *self.shape)
         need_tensor("mask", mask, f"(B, {self.patches})", kind="any")
         visible, restore = split_by_mask(patchify(x, self.patch), mask)
+        if visible.shape[1] == 0:
+            raise ValueError("mask hides every patch: give one with a 0 in every row, where a patch is seen.")
         return self.decoder(self.encoder(visible, restore), restore)
 
     def encode(self, x: Tensor) -> Tensor:

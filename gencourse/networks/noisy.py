@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gencourse.errors import need_input, need_kind, need_size
+from gencourse.errors import need_input, need_kind, need_same_shape, need_size, need_tensor, need_whole
 from gencourse.networks.mlp import mlp
 
 __all__ = ["GaussianEncoder", "NoisyEncoder"]
@@ -17,27 +17,41 @@ class GaussianEncoder(nn.Module):
     Args:
         body: pictures (B, C, H, W) to (B, plain + 2·code_size): plain numbers, means, log variances.
         plain: numbers in front that are no code and come out as they are, for example logits of a label.
+
+    Raises:
+        TypeError, ValueError: body is no network, or plain no whole number of at least 0.
     """
 
     def __init__(self, body: nn.Module, plain: int = 0) -> None:
         super().__init__()
+        need_kind("body", body, nn.Module, "a network")
+        need_whole("plain", plain, 0)
         self.body, self.plain = body, plain
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures (B, C, H, W) to mean and log variance of their codes, (B, code_size) each."""
-        mean, log_var = self.body(x)[:, self.plain :].chunk(2, dim=1)
+        _, mean, log_var = self._parts(x)
         return mean, log_var
 
     @staticmethod
     def draw(mean: Tensor, log_var: Tensor) -> Tensor:
         """One code from each Gaussian, eq. (3.7): z = μ + σ ⊙ ε, through which gradients reach μ and σ."""
+        need_tensor("mean", mean, empty=True)
+        need_tensor("log_var", log_var, empty=True)
+        need_same_shape("mean", mean, "log_var", log_var)
         return mean + (log_var / 2).exp() * torch.randn_like(mean)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pictures (B, C, H, W) to the plain numbers and one draw for each, (B, plain + code_size)."""
+        plain, mean, log_var = self._parts(x)
+        return torch.cat([plain, self.draw(mean, log_var)], dim=1)
+
+    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Plain numbers, means, log variances."""
+        need_input("x", x, "(B, C, H, W)", self)
         answer = self.body(x)
         mean, log_var = answer[:, self.plain :].chunk(2, dim=1)
-        return torch.cat([answer[:, : self.plain], self.draw(mean, log_var)], dim=1)
+        return answer[:, : self.plain], mean, log_var
 
 
 class NoisyEncoder(nn.Module):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from gencourse.errors import need_one_of, need_size, need_sizes
+from gencourse.errors import need_one_of, need_shape, need_size, need_sizes
 from gencourse.networks.conv import ConvDecoder, ConvEncoder
 from gencourse.networks.gan import Discriminator, conv_discriminator, dense_discriminator
 from gencourse.networks.mlp import mlp
@@ -36,18 +36,22 @@ class Plan:
     width: int = 16
 
     def __post_init__(self) -> None:
-        need_one_of("network", self.kind, _KINDS)
+        need_one_of("kind of network", self.kind, _KINDS)
         need_size("width", self.width)
         object.__setattr__(self, "hidden", need_sizes("hidden", self.hidden))  # a list will do, too
 
     def encoder(self, shape: tuple[int, int, int], outputs: int) -> nn.Module:
         """Pictures (B, C, H, W) to (B, outputs)."""
+        shape = need_shape("shape", shape)
+        need_size("outputs", outputs)
         if self.kind == "conv":
             return ConvEncoder(shape, outputs, self.width)
         return nn.Sequential(nn.Flatten(), *mlp((math.prod(shape), *self._layers, outputs)))
 
     def decoder(self, inputs: int, shape: tuple[int, int, int]) -> nn.Module:
         """The encoder's mirror image, (B, inputs) to (B, C, H, W): any real numbers, a sigmoid makes pixels of them."""
+        need_size("inputs", inputs)
+        shape = need_shape("shape", shape)
         if self.kind == "conv":
             return ConvDecoder(inputs, shape, self.width)
         layers = mlp((inputs, *reversed(self._layers), math.prod(shape)))

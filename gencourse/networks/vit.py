@@ -21,6 +21,7 @@ from gencourse.errors import (
     need_same_shape,
     need_shape,
     need_size,
+    need_sizes,
     need_tensor,
     need_whole,
     on_cpu,
@@ -95,6 +96,8 @@ def unpatchify(patches: Tensor, size: int, channels: int, grid: tuple[int, int] 
             f"patches has shape {tuple(patches.shape)}: give (B, N, {size * size * channels}) for size={size} "
             f"and channels={channels}."
         )
+    if grid is not None and len(need_sizes("grid", grid, 2)) > 2:
+        raise ValueError(f"grid is {grid}: give (H / size, W / size).")
     batch, count, _ = patches.shape
     rows, columns = (math.isqrt(count), math.isqrt(count)) if grid is None else grid
     if rows * columns != count:
@@ -361,7 +364,12 @@ def block_multiplications(tokens: int, width: int) -> int:
     Args:
         tokens: n, how many tokens the block sees.
         width: D, numbers in a token.
+
+    Raises:
+        TypeError, ValueError: an argument is no whole number of at least 1.
     """
+    need_size("tokens", tokens)
+    need_size("width", width)
     return 12 * tokens * width**2 + 2 * tokens**2 * width
 
 

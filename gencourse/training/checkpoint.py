@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from gencourse.errors import shown
+from gencourse.errors import need_kind, need_one_of, need_whole, shown
 from gencourse.training.identity import describe_call, same
 from gencourse.training.method import built_with
 
@@ -58,12 +58,16 @@ def write_checkpoint(path: str | Path, tensors: dict[str, Tensor], facts: dict[s
         facts: anything that JSON can hold.
 
     Raises:
-        CheckpointError: the path is a folder, a device or the like.
+        TypeError: tensors is no dictionary of tensors, or JSON cannot hold the facts.
+        CheckpointError: a number is NaN or infinite, or the path is a folder, a device or the like; an old file
+            is as it was.
         OSError: the file cannot be written; the old one is as it was.
     """
     target = _target(path)
+    told = _told(facts)
+    _need_finite(path, tensors)
+    data = _pack(tensors, told)
     target.parent.mkdir(parents=True, exist_ok=True)
-    data = _pack(tensors, facts)
     part = _part(target)
     try:
         with open(part, "xb") as file:
@@ -113,11 +117,12 @@ def check_destination(path: str | Path, size: int) -> None:
         size: how large it will be, in bytes.
 
     Raises:
-        TypeError: path is no path.
+        TypeError: path is no path, or size not a whole number.
         CheckpointError: it is a folder, a device or the like; its folder cannot be made or takes no file; or
             the disk has too little room.
     """
     target = _target(path)
+    need_whole("size", size, 0, 2**63 - 1)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = _part(target)
@@ -157,11 +162,11 @@ def save_weights(path: str | Path, method: nn.Module, **facts: Any) -> None:
     What a `Method` was built with is saved, too: `gencourse.methods.load` builds it again.
 
     Raises:
+        TypeError: method is no module, or JSON cannot hold the facts.
         CheckpointError: a weight is NaN or infinite, or the path cannot be a file; an old file is as it was.
     """
-    weights = method.state_dict()
-    need_finite_weights(path, weights)
-    write_checkpoint(path, weights, {**identity(method), **facts})
+    need_kind("method", method, nn.Module, "a method, or another torch.nn.Module")
+    write_checkpoint(path, method.state_dict(), {**identity(method), **facts})
 
 
 def load_weights(path: str | Path, method: nn.Module, ignore: Iterable[str] = ()) -> dict[str, Any]:
@@ -177,10 +182,16 @@ def load_weights(path: str | Path, method: nn.Module, ignore: Iterable[str] = ()
         The facts saved with them.
 
     Raises:
+        TypeError: method is no module, or ignore holds something else than names.
         FileNotFoundError: there is no such file.
         CheckpointError: the file is damaged, was made by a method that was built in another way, or its
             weights do not fit this one.
     """
+    need_kind("method", method, nn.Module, "a method that was built like the saved one")
+    need_kind("ignore", ignore, Iterable, "names of arguments, for example ('noise',)")
+    ignore = [ignore] if isinstance(ignore, str) else list(ignore)
+    for name in ignore:
+        need_kind("ignore", name, str, "names of arguments, for example ('noise',)")
     tensors, facts = read_checkpoint(path)
     ignore = {ignore} if isinstance(ignore, str) else set(ignore)
     # weights do not depend on the seed, and a dataset is needed to train only
@@ -192,8 +203,18 @@ def load_weights(path: str | Path, method: nn.Module, ignore: Iterable[str] = ()
                 f"checkpoint {str(path)!r} was made with {name} = {theirs}, this method has {name} = {ours}: "
                 f"build it the same way, let gencourse.methods.load do that, or pass ignore=({name!r},)."
             )
+    _need_known(ignore, facts, method)
     put_weights(method, fitting_weights(path, trained_weights(tensors), method))
     return facts
+
+
+def _need_known(ignore: Iterable[str], facts: dict[str, Any], method: nn.Module) -> None:
+    """Names of constructor arguments, of the saved method or of this one; nothing is known of plain modules."""
+    if "arguments" not in facts or (own := built_with(_bare(method))) is None:
+        return
+    known = dict.fromkeys(["class", "seed", *own, *facts["arguments"]])
+    for name in ignore:
+        need_one_of("ignore", name, known)
 
 
 def trained_weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -264,14 +285,18 @@ def put_weights(module: nn.Module, weights: dict[str, Tensor]) -> None:
     module.load_state_dict(weights)
 
 
-def need_finite_weights(path: str | Path, tensors: dict[str, Tensor]) -> None:
-    """No NaN and no infinity gets into a file, where it would replace good weights."""
+def _need_finite(path: str | Path, tensors: Any) -> None:
+    """Named tensors; no NaN and no infinity gets into a file, where it would replace good weights."""
+    need_kind("tensors", tensors, dict, "a dictionary of names to tensors")
     for name, tensor in tensors.items():
+        need_kind("a name in tensors", name, str, "text")
+        need_kind(f"tensors[{name!r}]", tensor, Tensor, "a tensor")
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             bad = int((~tensor.isfinite()).sum())
             raise CheckpointError(
                 f"checkpoint {str(path)!r} was not written: {bad} of the {tensor.numel()} numbers of {name!r} are "
-                "NaN or infinite. A file from before is as it was: go on from it with a lower learning rate."
+                "NaN or infinite. Give finite tensors; a file from before is as it was: go on from it with a lower "
+                "learning rate."
             )
 
 
@@ -303,10 +328,21 @@ class _Foreign(Exception):
     """The bytes are somebody else's."""
 
 
-def _pack(tensors: dict[str, Tensor], facts: dict[str, Any]) -> bytearray:
+def _told(facts: Any) -> str:
+    """Facts as JSON. NaN and infinity are facts, too: the history of a run may hold them."""
+    need_kind("facts", facts, dict, "a dictionary of what JSON can hold")
+    try:
+        return json.dumps(facts)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(
+            f"facts is {shown(facts)}: give numbers, text, and lists and dictionaries of them ({error})."
+        ) from None
+
+
+def _pack(tensors: dict[str, Tensor], facts: str) -> bytearray:
     # clone: safetensors refuses tensors that share memory
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    data = bytearray(save(plain, {"format": _FORMAT, "facts": json.dumps(facts), "sha256": _NO_SUM}))
+    data = bytearray(save(plain, {"format": _FORMAT, "facts": facts, "sha256": _NO_SUM}))
     # The checksum is over all bytes, with zeros in its own place. In names and facts quotes are escaped, so
     # the place is the only one that reads like this.
     at = data.index(f'"sha256":"{_NO_SUM}"'.encode()) + len('"sha256":"')

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from gencourse.data import as_dataset
-from gencourse.errors import need_kind, need_number, need_one_of, need_whole, shown
+from gencourse.errors import need_kind, need_number, need_one_of, need_size, need_whole, shown
 from gencourse.training.checkpoint import check_destination
 from gencourse.training.history import History
 from gencourse.training.method import Method, seeded
@@ -289,8 +289,8 @@ def check_options(
     """See that `fit` can use what it was given, and what the method itself says of its optimisers."""
     if images < 1:
         raise ValueError("data is empty: give at least one picture.")
-    need_whole("epochs", epochs)
-    need_whole("batch_size", batch_size)
+    need_size("epochs", epochs)
+    need_size("batch_size", batch_size)
     need_whole("seed", seed, least=0, most=2**63 - 1)
     need_one_of("precision", precision, _PRECISIONS)
     if learning_rate is not None:

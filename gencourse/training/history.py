@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import nn
+
+from gencourse.errors import need_kind, need_named, need_number, need_sequence
+
 __all__ = ["History"]
 
 
@@ -15,10 +19,22 @@ class History:
     Attributes:
         epochs: one dictionary an epoch: the recorded names, and "seconds".
         averaged: the moving average of the weights as a method of its own, if `fit` was asked for one.
+
+    Raises:
+        TypeError, ValueError: an attribute is none of that; the sentence says what to give.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     averaged: Any = None
+
+    def __post_init__(self) -> None:
+        need_sequence("epochs", self.epochs, "dictionaries, one an epoch", 0)
+        for index, epoch in enumerate(self.epochs):
+            need_named(f"epochs[{index}]", epoch, "names to numbers")
+            for name, value in epoch.items():
+                need_number(f"epochs[{index}][{name!r}]", value)
+        if self.averaged is not None:
+            need_kind("averaged", self.averaged, nn.Module, "a method, or None")
 
     def __len__(self) -> int:
         return len(self.epochs)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from gencourse.errors import need_finite, need_labels, need_pictures, need_tensor, need_whole
+from gencourse.errors import need_finite, need_kind, need_labels, need_pictures, need_tensor, need_whole
 from gencourse.training.identity import describe_call, signature_of
 
 __all__ = ["Method", "Mover", "built_with", "seeded"]
@@ -169,7 +169,11 @@ def built_with(method: nn.Module) -> dict[str, Any] | None:
     """The constructor arguments of a method by name, defaults included, in words that JSON can hold.
 
     They are noted when the method is built, so later changes do not show. None for a plain module.
+
+    Raises:
+        TypeError: method is no module.
     """
+    need_kind("method", method, nn.Module, "a method, or another torch.nn.Module")
     return method.__dict__.get("_built_with")
 
 

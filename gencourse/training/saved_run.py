@@ -19,7 +19,6 @@ from gencourse.training.checkpoint import (
     fitting_weights,
     identity,
     need_alike,
-    need_finite_weights,
     put_weights,
     read_checkpoint,
     trained_weights,
@@ -109,7 +108,6 @@ def save_run(
     for player, optimizer in update.optimizers.items():
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{player}/{index}/{key}": value for key, value in state.items()}
-    need_finite_weights(path, tensors)
     tensors |= {"rng/shuffle": shuffle.get_state(), "rng/cpu": torch.get_rng_state()}
     if method.device.type == "cuda":
         tensors["rng/cuda"] = torch.cuda.get_rng_state(method.device)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 
-from gencourse.errors import need_number, shown
+from gencourse.errors import need_number, need_size, shown
 
 __all__ = ["Schedule", "WarmupCosine", "factor_of", "scaled_learning_rate", "warmup_cosine"]
 
@@ -25,10 +25,11 @@ def scaled_learning_rate(base: float, batch_size: int) -> float:
         batch_size: pictures in a mini-batch, over all devices and accumulated gradients.
 
     Raises:
+        TypeError: base is no number, or batch_size not a whole one.
         ValueError: a number is not positive.
     """
-    if not (base > 0 and batch_size > 0):
-        raise ValueError(f"base is {base} and batch_size is {batch_size}: give positive numbers.")
+    need_number("base", base, above=0)
+    need_size("batch_size", batch_size)
     return base * batch_size / 256
 
 
@@ -49,8 +50,7 @@ def warmup_cosine(warmup: float = 0.05) -> Schedule:
     Raises:
         ValueError: warmup is not in [0, 1).
     """
-    need_number("warmup", warmup, least=0, below=1, fix="the share of the run, at least 0 and less than 1")
-    return WarmupCosine(float(warmup))
+    return WarmupCosine(warmup)
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class WarmupCosine:
     """
 
     warmup: float
+
+    def __post_init__(self) -> None:
+        fix = "the share of the run, at least 0 and less than 1"
+        need_number("warmup", self.warmup, least=0, below=1, fix=fix)
+        object.__setattr__(self, "warmup", float(self.warmup))
 
     def __call__(self, step: int, steps: int) -> float:
         """The factor of mini-batch `step`, counted from 0, of `steps`."""

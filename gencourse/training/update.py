@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
+from gencourse.errors import need_kind, need_named, need_number, need_sequence
+
 __all__ = ["NonFiniteLossError", "Update", "adam"]
 
 
@@ -28,8 +30,18 @@ def adam(
         betas: decay rates of the two moments.
         weight_decay: with more than 0, AdamW (Loshchilov & Hutter, 2019): each step also shrinks the weights
             by the factor 1 − lr·weight_decay. Biases, norms and learnt tokens are vectors and do not shrink.
+
+    Raises:
+        TypeError, ValueError: an argument cannot be used; the sentence says what to give.
     """
+    need_kind("parameters", parameters, Iterable, "parameters, for example network.parameters()")
     parameters = list(parameters)
+    _need_parameters("parameters", parameters)
+    need_number("lr", lr, least=0)
+    need_sequence("betas", betas, "two numbers, for example (0.9, 0.999)", 2)
+    for beta in betas:
+        need_number("betas", beta, least=0, below=1)
+    need_number("weight_decay", weight_decay, least=0)
     groups: list[dict[str, Any]] = [{"params": parameters}]
     if weight_decay:
         matrices, vectors = ([p for p in parameters if (p.dim() > 1) == many] for many in (True, False))
@@ -61,6 +73,9 @@ class Update:
         players: name of each player and the parameters that it owns.
         optimizers: one optimiser for each player.
         clip: largest norm of a player's gradient; None leaves it as it is.
+
+    Raises:
+        TypeError, ValueError: an argument cannot be used; the sentence says what to give.
     """
 
     def __init__(
@@ -69,6 +84,21 @@ class Update:
         optimizers: dict[str, Optimizer],
         clip: float | None = None,
     ) -> None:
+        need_named("players", players, "names to parameters")
+        for name, own in players.items():
+            _need_parameters(f"players[{name!r}]", own)
+        need_named("optimizers", optimizers, "names of the players to optimisers")
+        for name, optimizer in optimizers.items():
+            need_kind(
+                f"optimizers[{name!r}]", optimizer, Optimizer, "an optimiser, for example one of adam()"
+            )
+        if optimizers.keys() != players.keys():
+            raise ValueError(
+                f"players are {', '.join(players)} and optimizers has {', '.join(optimizers)}: give one optimiser "
+                "for each player."
+            )
+        if clip is not None:
+            need_number("clip", clip, above=0)
         self.players = players
         self.optimizers = optimizers
         self.clip = clip
@@ -156,6 +186,13 @@ class Update:
         self._first_bad = torch.where(fresh, facts, first)
         # a fused optimiser leaves everything as it is where found_inf is 1
         self.optimizers[player].found_inf = (self._first_bad[0] != 0).float()  # type: ignore[attr-defined]
+
+
+def _need_parameters(name: str, parameters: Any) -> None:
+    """A list of at least one parameter."""
+    need_sequence(name, parameters, "parameters, for example list(network.parameters())")
+    for one in parameters:
+        need_kind(name, one, nn.Parameter, "parameters, for example list(network.parameters())")
 
 
 def _bad(player: str, step: int, value: float, size: float) -> NonFiniteLossError:

@@ -119,7 +119,7 @@ def test_take_the_first_or_those_at_positions() -> None:
 
 @pytest.mark.parametrize("n", [0, -1, 7])
 def test_take_says_how_many_there_are(n: int) -> None:
-    with pytest.raises(ValueError, match=rf"take\({n}\): numbered has 6 images; give 1 to 6"):
+    with pytest.raises(ValueError, match=rf"index is {n}: numbered has 6 images; give 1 to 6"):
         numbered(6).take(n)
 
 

@@ -27,8 +27,10 @@ def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 def test_the_step_grows_with_the_batch() -> None:
     assert scaled_learning_rate(1.5e-4, 4096) == pytest.approx(2.4e-3)  # the paper's pre-training
     assert scaled_learning_rate(1.5e-4, 256) == 1.5e-4
-    with pytest.raises(ValueError, match="base is 0 and batch_size is 64"):
+    with pytest.raises(ValueError, match="base is 0: give a positive number"):
         scaled_learning_rate(0, 64)
+    with pytest.raises(ValueError, match="batch_size is 0: give at least 1"):
+        scaled_learning_rate(1e-3, 0)
 
 
 @pytest.mark.equation("5.17")
