@@ -287,7 +287,7 @@ CLUSTERS = Study(
         {"method": m, "count": k, "seed": s}
         for s in range(3)
         for m in ("k-means", "AAE")
-        for k in (10, 16, 30)
+        for k in (16, 30)
     ),
     run=clusters,
 )
