@@ -17,7 +17,15 @@ from gencourse.studies.ae_gan import (
 )
 from gencourse.studies.autoencoder import RATE_DISTORTION
 from gencourse.studies.engine import RESULTS, Study, read, reproduce
-from gencourse.studies.gan import AUGMENTATION, SIX_LOSSES, AgreeingGAN, augmentation
+from gencourse.studies.gan import (
+    AUGMENTATION,
+    JUDGE_AHEAD,
+    MOMENTUM,
+    OVER_TIME,
+    SIX_LOSSES,
+    AgreeingGAN,
+    augmentation,
+)
 from gencourse.studies.mae import (
     ANOMALY,
     FEW_LABELS,
@@ -32,6 +40,9 @@ STUDIES = {
     for study in (
         RATE_DISTORTION,
         SIX_LOSSES,
+        MOMENTUM,
+        JUDGE_AHEAD,
+        OVER_TIME,
         AUGMENTATION,
         TRADE_OFF,
         SAMPLERS,
@@ -57,8 +68,11 @@ __all__ = [
     "FEW_LABELS",
     "FEW_LABELS_AAE",
     "INPAINTING",
+    "JUDGE_AHEAD",
     "MAE_VARIANTS",
     "MASK_RATIO",
+    "MOMENTUM",
+    "OVER_TIME",
     "RATE_DISTORTION",
     "RESTORING",
     "RESULTS",

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim import SGD
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gencourse.data import load
-from gencourse.evaluation import score_digits, share_right
+from gencourse.data import ImageDataset, load
+from gencourse.evaluation import classifier_distance, score_digits, share_right
 from gencourse.methods import GAN
 from gencourse.presets import preset
 from gencourse.studies.classifier import Recogniser
 from gencourse.studies.engine import Study
-from gencourse.training import fit
+from gencourse.training import Update, adam, fit, seeded
 
-__all__ = ["AUGMENTATION", "SIX_LOSSES", "VARIANTS", "AgreeingGAN", "augmentation", "six_losses"]
+__all__ = [
+    "AUGMENTATION",
+    "JUDGE_AHEAD",
+    "MOMENTUM",
+    "OVER_TIME",
+    "SIX_LOSSES",
+    "VARIANTS",
+    "AgreeingGAN",
+    "augmentation",
+    "judge_ahead",
+    "momentum",
+    "over_time",
+    "six_losses",
+]
+
+_BATCH = 64
 
 
 class AgreeingGAN(GAN):
@@ -71,6 +89,150 @@ SIX_LOSSES = Study(
     settings=tuple({"variant": variant, "seed": seed} for seed in range(3) for variant in VARIANTS),
     run=six_losses,
 )
+
+
+def _batches(images: ImageDataset, seed: int) -> Iterator[Tensor]:
+    """Shuffled mini-batches (B, C, H, W) without end: for studies that count steps, not passes."""
+    shuffle = torch.Generator().manual_seed(seed)
+    while True:
+        for x, _ in images.batches(_BATCH, generator=shuffle):
+            yield x
+
+
+def _update(gan: GAN) -> Update:
+    """An Adam for each player, as `fit` makes them."""
+    players = {name: list(own) for name, own in gan.players().items()}
+    return Update(players, {name: adam(own, gan.learning_rate, gan.betas) for name, own in players.items()})
+
+
+def _slope(gan: GAN, x: Tensor) -> float:
+    """Norm of the generator's gradient, over all its weights, on as many samples as there are pictures in x."""
+    loss = gan.generator_loss(gan.generate(gan.noise(len(x))), x)
+    slopes = torch.autograd.grad(loss, list(gan.generator.parameters()))
+    return torch.stack([slope.norm() for slope in slopes]).norm().item()
+
+
+def momentum(momentum: float, seed: int) -> dict[str, float]:
+    """Adam's momentum for both players, all else being equal: what is drawn early, and after one pass?
+
+    Args:
+        momentum: 0.9, with 0.999 as Adam's second number (torch's own pair), or 0.5, with 0.99.
+        seed: of weights, shuffling and noise.
+
+    Returns:
+        Digits covered after a fifth of a pass ("early") and after the pass, with distance and recall; and the
+        generator's gradient at the end: at 0 no further training can change it.
+    """
+    sizes = preset()
+    train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
+    gan = GAN(seed=seed)
+    gan.betas = {0.9: (0.9, 0.999), 0.5: (0.5, 0.99)}[momentum]
+    update, batches = _update(gan), _batches(train, seed)
+    steps = -(-len(train) // _BATCH)
+    found = {}
+    with seeded(seed):
+        for name, share in (("early_", steps // 5), ("", steps - steps // 5)):
+            for _ in range(share):
+                gan.step(next(batches), update)
+            samples = gan.sample(len(test), torch.Generator().manual_seed(seed))
+            scores = score_digits(samples, test.x)
+            found |= {name + key: scores[key] for key in ("distance", "recall", "modes")}
+        found["slope"] = _slope(gan, next(batches))
+    return found
+
+
+MOMENTUM = Study(
+    name="momentum",
+    settings=tuple({"momentum": m, "seed": seed} for seed in range(3) for m in (0.9, 0.5)),
+    run=momentum,
+)
+
+
+def judge_ahead(loss: str, optimizer: str, seed: int) -> dict[str, float]:
+    """The discriminator is trained alone first; does the generator, which then starts, ever catch up?
+
+    Eqs. (2.5) and (2.6) say that the minimax pull is gone by then. Adam divides each gradient by its own usual
+    size, so that a small gradient moves a weight as far as a large one; plain descent (SGD) does not.
+
+    Args:
+        loss: "minimax" or "non_saturating".
+        optimizer: of both players once the game starts: "Adam", as everywhere, or "SGD" with a step of 0.003.
+        seed: of weights, shuffling and noise.
+
+    Returns:
+        When the generator starts: the mean logit of its samples and the norm of its gradient. After the game:
+        the logit again, distance and digits covered.
+    """
+    lead, steps = {"smoke": (5, 5), "book": (200, 600), "full": (200, 6_000)}[preset().name]
+    sizes = preset()
+    train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
+    gan = GAN(loss=loss, seed=seed)
+    update, batches = _update(gan), _batches(train, seed)
+    with seeded(seed):
+        for _ in range(lead):
+            x = next(batches)
+            with torch.no_grad():
+                fake = gan.generate(gan.noise(len(x)))
+            update("discriminator", gan.discriminator_loss(x, fake))
+        found = {"start_logit": _logit(gan), "start_slope": _slope(gan, next(batches))}
+        if optimizer == "SGD":
+            update.optimizers = {name: SGD(own, lr=0.003) for name, own in update.players.items()}
+        for _ in range(steps):
+            gan.step(next(batches), update)
+        found["logit"] = _logit(gan)
+    scores = score_digits(gan.sample(len(test), torch.Generator().manual_seed(seed)), test.x)
+    return {**found, "distance": scores["distance"], "modes": scores["modes"]}
+
+
+def _logit(gan: GAN) -> float:
+    """Mean logit of generated samples."""
+    with torch.no_grad():
+        return gan.score(gan.generate(gan.noise(256))).mean().item()
+
+
+JUDGE_AHEAD = Study(
+    name="judge_ahead",
+    settings=tuple(
+        {"loss": loss, "optimizer": optimizer, "seed": seed}
+        for seed in range(3)
+        for loss in ("minimax", "non_saturating")
+        for optimizer in ("Adam", "SGD")
+    ),
+    run=judge_ahead,
+)
+
+_MARKS = 8  # every half pass, for four passes
+
+
+def over_time(seed: int) -> dict[str, float]:
+    """How far from real digits, every half pass: the weights that play, and their moving average.
+
+    Args:
+        seed: of weights, shuffling and noise.
+
+    Returns:
+        "last_1" to "last_8" and "averaged_1" to "averaged_8": classifier distances. The average forgets by a
+        factor of 0.99 a step.
+    """
+    sizes = preset()
+    train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
+    gan = GAN(seed=seed)
+    update, batches = _update(gan), _batches(train, seed)
+    averaged = AveragedModel(gan, multi_avg_fn=get_ema_multi_avg_fn(0.99))
+    steps = -(-len(train) // _BATCH) // 2
+    found = {}
+    with seeded(seed):
+        for mark in range(1, _MARKS + 1):
+            for _ in range(steps):
+                gan.step(next(batches), update)
+                averaged.update_parameters(gan)
+            for name, model in (("last", gan), ("averaged", averaged.module)):
+                samples = model.sample(len(test), torch.Generator().manual_seed(seed))
+                found[f"{name}_{mark}"] = classifier_distance(samples, test.x)
+    return found
+
+
+OVER_TIME = Study(name="over_time", settings=tuple({"seed": seed} for seed in range(3)), run=over_time)
 
 _STEPS = {"smoke": 10, "book": 600, "full": 600}  # of every classifier, whatever it is shown
 _SHOWN = {"smoke": 1_000, "book": 60_000, "full": 600_000}  # pictures that pass the GAN in its training
