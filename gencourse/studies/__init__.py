@@ -20,7 +20,6 @@ from gencourse.studies.engine import RESULTS, Study, read, reproduce
 from gencourse.studies.gan import (
     AUGMENTATION,
     JUDGE_AHEAD,
-    MOMENTUM,
     OVER_TIME,
     SIX_LOSSES,
     AgreeingGAN,
@@ -40,7 +39,6 @@ STUDIES = {
     for study in (
         RATE_DISTORTION,
         SIX_LOSSES,
-        MOMENTUM,
         JUDGE_AHEAD,
         OVER_TIME,
         AUGMENTATION,
@@ -71,7 +69,6 @@ __all__ = [
     "JUDGE_AHEAD",
     "MAE_VARIANTS",
     "MASK_RATIO",
-    "MOMENTUM",
     "OVER_TIME",
     "RATE_DISTORTION",
     "RESTORING",

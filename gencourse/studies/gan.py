@@ -13,7 +13,13 @@ from torch.optim import SGD
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gencourse.data import ImageDataset, load
-from gencourse.evaluation import classifier_distance, score_digits, share_right
+from gencourse.evaluation import (
+    classifier_distance,
+    digit_classifier,
+    mode_coverage,
+    score_digits,
+    share_right,
+)
 from gencourse.methods import GAN
 from gencourse.presets import preset
 from gencourse.studies.classifier import Recogniser
@@ -23,19 +29,18 @@ from gencourse.training import Update, adam, fit, seeded
 __all__ = [
     "AUGMENTATION",
     "JUDGE_AHEAD",
-    "MOMENTUM",
     "OVER_TIME",
     "SIX_LOSSES",
     "VARIANTS",
     "AgreeingGAN",
     "augmentation",
     "judge_ahead",
-    "momentum",
     "over_time",
     "six_losses",
 ]
 
 _BATCH = 64
+_SHOT = 2_000  # samples, and test pictures, for a distance that is taken again and again
 
 
 class AgreeingGAN(GAN):
@@ -112,42 +117,6 @@ def _slope(gan: GAN, x: Tensor) -> float:
     return torch.stack([slope.norm() for slope in slopes]).norm().item()
 
 
-def momentum(momentum: float, seed: int) -> dict[str, float]:
-    """Adam's momentum for both players, all else being equal: what is drawn early, and after one pass?
-
-    Args:
-        momentum: 0.9, with 0.999 as Adam's second number (torch's own pair), or 0.5, with 0.99.
-        seed: of weights, shuffling and noise.
-
-    Returns:
-        Digits covered after a fifth of a pass ("early") and after the pass, with distance and recall; and the
-        generator's gradient at the end: at 0 no further training can change it.
-    """
-    sizes = preset()
-    train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
-    gan = GAN(seed=seed)
-    gan.betas = {0.9: (0.9, 0.999), 0.5: (0.5, 0.99)}[momentum]
-    update, batches = _update(gan), _batches(train, seed)
-    steps = -(-len(train) // _BATCH)
-    found = {}
-    with seeded(seed):
-        for name, share in (("early_", steps // 5), ("", steps - steps // 5)):
-            for _ in range(share):
-                gan.step(next(batches), update)
-            samples = gan.sample(len(test), torch.Generator().manual_seed(seed))
-            scores = score_digits(samples, test.x)
-            found |= {name + key: scores[key] for key in ("distance", "recall", "modes")}
-        found["slope"] = _slope(gan, next(batches))
-    return found
-
-
-MOMENTUM = Study(
-    name="momentum",
-    settings=tuple({"momentum": m, "seed": seed} for seed in range(3) for m in (0.9, 0.5)),
-    run=momentum,
-)
-
-
 def judge_ahead(loss: str, optimizer: str, seed: int) -> dict[str, float]:
     """The discriminator is trained alone first; does the generator, which then starts, ever catch up?
 
@@ -161,11 +130,10 @@ def judge_ahead(loss: str, optimizer: str, seed: int) -> dict[str, float]:
 
     Returns:
         When the generator starts: the mean logit of its samples and the norm of its gradient. After the game:
-        the logit again, distance and digits covered.
+        the logit again, classifier distance of two thousand samples, and digits covered.
     """
     lead, steps = {"smoke": (5, 5), "book": (200, 600), "full": (200, 6_000)}[preset().name]
-    sizes = preset()
-    train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
+    train, test = load("mnist").take(preset().train_images), load("mnist", split="test")
     gan = GAN(loss=loss, seed=seed)
     update, batches = _update(gan), _batches(train, seed)
     with seeded(seed):
@@ -180,8 +148,10 @@ def judge_ahead(loss: str, optimizer: str, seed: int) -> dict[str, float]:
         for _ in range(steps):
             gan.step(next(batches), update)
         found["logit"] = _logit(gan)
-    scores = score_digits(gan.sample(len(test), torch.Generator().manual_seed(seed)), test.x)
-    return {**found, "distance": scores["distance"], "modes": scores["modes"]}
+    samples = gan.sample(_SHOT, torch.Generator().manual_seed(seed))
+    found["distance"] = classifier_distance(samples, test.x[:_SHOT])
+    found["digits"] = mode_coverage(digit_classifier().classify(samples))
+    return found
 
 
 def _logit(gan: GAN) -> float:
@@ -201,38 +171,49 @@ JUDGE_AHEAD = Study(
     run=judge_ahead,
 )
 
-_MARKS = 8  # every half pass, for four passes
+_MARKS = 9  # every third of a pass, for three passes
 
 
-def over_time(seed: int) -> dict[str, float]:
-    """How far from real digits, every half pass: the weights that play, and their moving average.
+def over_time(momentum: float, seed: int) -> dict[str, float]:
+    """Every third of a pass: how far from real digits are the weights that play, and their moving average?
 
     Args:
+        momentum: of Adam, for both players: 0.5, with 0.99 as its second number, or torch's own pair 0.9 and
+            0.999.
         seed: of weights, shuffling and noise.
 
     Returns:
-        "last_1" to "last_8" and "averaged_1" to "averaged_8": classifier distances. The average forgets by a
-        factor of 0.99 a step.
+        "last_1" to "last_9" and "averaged_1" to "averaged_9": classifier distances of two thousand samples; the
+        average forgets by a factor of 0.99 a step. "digits_1" to "digits_9": how many the weights that play
+        cover. "slope_1": norm of the generator's gradient at the first mark.
     """
     sizes = preset()
-    train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
-    gan = GAN(seed=seed)
+    train, test = load("mnist").take(sizes.train_images), load("mnist", split="test")
+    gan, real = GAN(seed=seed), test.x[:_SHOT]
+    gan.betas = {0.9: (0.9, 0.999), 0.5: (0.5, 0.99)}[momentum]
     update, batches = _update(gan), _batches(train, seed)
     averaged = AveragedModel(gan, multi_avg_fn=get_ema_multi_avg_fn(0.99))
-    steps = -(-len(train) // _BATCH) // 2
-    found = {}
+    found: dict[str, float] = {}
     with seeded(seed):
         for mark in range(1, _MARKS + 1):
-            for _ in range(steps):
+            for _ in range(-(-len(train) // _BATCH) // 3):
                 gan.step(next(batches), update)
                 averaged.update_parameters(gan)
+            if mark == 1:
+                found["slope_1"] = _slope(gan, next(batches))
             for name, model in (("last", gan), ("averaged", averaged.module)):
-                samples = model.sample(len(test), torch.Generator().manual_seed(seed))
-                found[f"{name}_{mark}"] = classifier_distance(samples, test.x)
+                samples = model.sample(_SHOT, torch.Generator().manual_seed(seed))
+                found[f"{name}_{mark}"] = classifier_distance(samples, real)
+                if model is gan:
+                    found[f"digits_{mark}"] = mode_coverage(digit_classifier().classify(samples))
     return found
 
 
-OVER_TIME = Study(name="over_time", settings=tuple({"seed": seed} for seed in range(3)), run=over_time)
+OVER_TIME = Study(
+    name="over_time",
+    settings=tuple({"momentum": m, "seed": seed} for m in (0.5, 0.9) for seed in range(3)),
+    run=over_time,
+)
 
 _STEPS = {"smoke": 10, "book": 600, "full": 600}  # of every classifier, whatever it is shown
 _SHOWN = {"smoke": 1_000, "book": 60_000, "full": 600_000}  # pictures that pass the GAN in its training
