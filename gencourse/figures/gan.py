@@ -118,7 +118,7 @@ def point_clouds(clouds: Mapping[str, Tensor], data: PointDataset) -> None:
 
 
 def distance_over_time(rows: Sequence[Mapping[str, float]]) -> None:
-    """Distance from real digits every third of a pass, of the weights that play and of their average.
+    """Distance from real digits every sixth of a pass, of the weights that play and of their average.
 
     Args:
         rows: one for each seed, with "last_1", "last_2", ... and "averaged_1", "averaged_2", ...
@@ -128,9 +128,9 @@ def distance_over_time(rows: Sequence[Mapping[str, float]]) -> None:
         for axis, row in zip(axes[0], rows, strict=True):
             for kind, colour, line in (("last", _AMBER, "-"), ("averaged", _BLUE, "--")):
                 values = [value for name, value in row.items() if name.startswith(f"{kind}_")]
-                passes = [(mark + 1) / 3 for mark in range(len(values))]
-                axis.plot(passes, values, color=colour, ls=line, marker="o", markersize=3, label=kind)
-            axis.set(xlabel="passes", title=f"seed {row['seed']:g}")
+                sixths = range(1, len(values) + 1)
+                axis.plot(sixths, values, color=colour, ls=line, marker="o", markersize=3, label=kind)
+            axis.set(xlabel="sixths of a pass", title=f"seed {row['seed']:g}")
         axes[0, 0].set(ylabel="classifier distance", yscale="log")
         axes[0, 0].legend()
         figure.tight_layout()

@@ -83,7 +83,7 @@ def test_distance_over_time_has_a_panel_a_seed_and_both_curves() -> None:
     figures.distance_over_time(rows)
     first, second = plt.gcf().axes
     assert (first.get_title(), second.get_title()) == ("seed 0", "seed 1")
-    assert [list(line.get_xdata()) for line in first.lines] == [[1 / 3, 2 / 3]] * 2
+    assert [list(line.get_xdata()) for line in first.lines] == [[1, 2]] * 2
     assert [list(line.get_ydata()) for line in first.lines] == [[9.0, 5.0], [8.0, 4.0]]
 
 
