@@ -40,7 +40,6 @@ __all__ = [
 ]
 
 _BATCH = 64
-_SHOT = 2_000  # samples, and test pictures, for a distance that is taken again and again
 
 
 class AgreeingGAN(GAN):
@@ -110,6 +109,11 @@ def _update(gan: GAN) -> Update:
     return Update(players, {name: adam(own, gan.learning_rate, gan.betas) for name, own in players.items()})
 
 
+def _shot() -> Tensor:
+    """Test pictures for a distance that is taken again and again: two thousand, fewer in the smoke preset."""
+    return load("mnist", split="test").take(min(2_000, preset().test_images)).x
+
+
 def _slope(gan: GAN, x: Tensor) -> float:
     """Norm of the generator's gradient, over all its weights, on as many samples as there are pictures in x."""
     loss = gan.generator_loss(gan.generate(gan.noise(len(x))), x)
@@ -133,7 +137,7 @@ def judge_ahead(loss: str, optimizer: str, seed: int) -> dict[str, float]:
         the logit again, classifier distance of two thousand samples, and digits covered.
     """
     lead, steps = {"smoke": (5, 5), "book": (200, 400), "full": (200, 4_000)}[preset().name]
-    train, test = load("mnist").take(preset().train_images), load("mnist", split="test")
+    train, real = load("mnist").take(preset().train_images), _shot()
     gan = GAN(loss=loss, seed=seed)
     update, batches = _update(gan), _batches(train, seed)
     with seeded(seed):
@@ -148,8 +152,8 @@ def judge_ahead(loss: str, optimizer: str, seed: int) -> dict[str, float]:
         for _ in range(steps):
             gan.step(next(batches), update)
         found["logit"] = _logit(gan)
-    samples = gan.sample(_SHOT, torch.Generator().manual_seed(seed))
-    found["distance"] = classifier_distance(samples, test.x[:_SHOT])
+    samples = gan.sample(len(real), torch.Generator().manual_seed(seed))
+    found["distance"] = classifier_distance(samples, real)
     found["digits"] = mode_coverage(digit_classifier().classify(samples))
     return found
 
@@ -187,9 +191,8 @@ def over_time(momentum: float, seed: int) -> dict[str, float]:
         average forgets by a factor of 0.99 a step. "digits_1" to "digits_6": how many the weights that play
         cover. "slope_1": norm of the generator's gradient at the first mark.
     """
-    sizes = preset()
-    train, test = load("mnist").take(sizes.train_images), load("mnist", split="test")
-    gan, real = GAN(seed=seed), test.x[:_SHOT]
+    train, real = load("mnist").take(preset().train_images), _shot()
+    gan = GAN(seed=seed)
     gan.betas = {0.9: (0.9, 0.999), 0.5: (0.5, 0.99)}[momentum]
     update, batches = _update(gan), _batches(train, seed)
     averaged = AveragedModel(gan, multi_avg_fn=get_ema_multi_avg_fn(0.99))
@@ -202,7 +205,7 @@ def over_time(momentum: float, seed: int) -> dict[str, float]:
             if mark == 1:
                 found["slope_1"] = _slope(gan, next(batches))
             for name, model in (("last", gan), ("averaged", averaged.module)):
-                samples = model.sample(_SHOT, torch.Generator().manual_seed(seed))
+                samples = model.sample(len(real), torch.Generator().manual_seed(seed))
                 found[f"{name}_{mark}"] = classifier_distance(samples, real)
                 if model is gan:
                     found[f"digits_{mark}"] = mode_coverage(digit_classifier().classify(samples))
