@@ -131,7 +131,7 @@ def distance_over_time(rows: Sequence[Mapping[str, float]]) -> None:
                 sixths = range(1, len(values) + 1)
                 axis.plot(sixths, values, color=colour, ls=line, marker="o", markersize=3, label=kind)
             axis.set(xlabel="sixths of a pass", title=f"seed {row['seed']:g}")
-        axes[0, 0].set(ylabel="classifier distance", yscale="log")
+        axes[0, 0].set(ylabel="classifier distance", ylim=(0, None))
         axes[0, 0].legend()
         figure.tight_layout()
         plt.show()
