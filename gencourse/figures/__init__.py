@@ -11,7 +11,13 @@ from gencourse.figures.autoencoder import (
     score_field,
     score_histograms,
 )
-from gencourse.figures.gan import best_discriminator, gan_idea, generator_pulls, point_clouds
+from gencourse.figures.gan import (
+    best_discriminator,
+    distance_over_time,
+    gan_idea,
+    generator_pulls,
+    point_clouds,
+)
 from gencourse.figures.layers import layers
 from gencourse.figures.mae import hidden_curves, mae_idea, mask_ratio_curves, position_map
 from gencourse.figures.method_map import method_map
@@ -28,6 +34,7 @@ __all__ = [
     "conditional_mean",
     "cross_entropy_floor",
     "dirac_paths",
+    "distance_over_time",
     "gan_idea",
     "gaussian_frontier",
     "generator_pulls",

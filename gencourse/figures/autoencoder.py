@@ -82,7 +82,7 @@ def cross_entropy_floor() -> None:
 
 
 def conditional_mean(sharp: Tensor, mean: Tensor) -> None:
-    """Sharp pictures that share one code, and the average that squared error asks for.
+    """Sharp pictures whose codes are neighbours, and the average that squared error asks for.
 
     Args:
         sharp: pictures, shape (N, 1, H, W).
@@ -99,7 +99,7 @@ def conditional_mean(sharp: Tensor, mean: Tensor) -> None:
         for axis, picture in zip(axes, [*sharp, mean[0]], strict=True):
             axis.imshow(picture[0].detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
             axis.set_axis_off()
-        axes[len(sharp) // 2].set_title("pictures with the same code", fontsize=9)
+        axes[len(sharp) // 2].set_title("pictures with neighbouring codes", fontsize=9)
         axes[-1].set_title("best answer", fontsize=9, color="#c0392b")
         figure.tight_layout()
         plt.show()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch
@@ -15,7 +15,7 @@ from gencourse.errors import need_kind, need_named, need_table
 from gencourse.figures.style import box, style
 from gencourse.losses import generator_loss
 
-__all__ = ["best_discriminator", "gan_idea", "generator_pulls", "point_clouds"]
+__all__ = ["best_discriminator", "distance_over_time", "gan_idea", "generator_pulls", "point_clouds"]
 
 _BLUE, _PURPLE, _AMBER, _GREY, _RED = "#4477aa", "#8a5a9e", "#e0a526", "#666666", "#c0392b"
 
@@ -122,6 +122,26 @@ def point_clouds(clouds: Mapping[str, Tensor], data: PointDataset) -> None:
             axis.scatter(*points.detach().cpu().T, s=4, color=_RED, linewidths=0)
             axis.set(title=title, aspect="equal", xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[])
         plt.tight_layout()
+        plt.show()
+
+
+def distance_over_time(rows: Sequence[Mapping[str, float]]) -> None:
+    """Distance from real digits every sixth of a pass, of the weights that play and of their average.
+
+    Args:
+        rows: one for each seed, with "last_1", "last_2", ... and "averaged_1", "averaged_2", ...
+    """
+    with style():
+        figure, axes = plt.subplots(1, len(rows), figsize=(3.1 * len(rows), 2.9), sharey=True, squeeze=False)
+        for axis, row in zip(axes[0], rows, strict=True):
+            for kind, colour, line in (("last", _AMBER, "-"), ("averaged", _BLUE, "--")):
+                values = [value for name, value in row.items() if name.startswith(f"{kind}_")]
+                sixths = range(1, len(values) + 1)
+                axis.plot(sixths, values, color=colour, ls=line, marker="o", markersize=3, label=kind)
+            axis.set(xlabel="sixths of a pass", title=f"seed {row['seed']:g}")
+        axes[0, 0].set(ylabel="classifier distance", ylim=(0, None))
+        axes[0, 0].legend()
+        figure.tight_layout()
         plt.show()
 
 

@@ -55,7 +55,7 @@ def picture_rows(rows: Mapping[str, Tensor], width: float = 7.5) -> None:
 def panel(method: Method, history: History, test: ImageDataset, *, points: int = 2000) -> None:
     """The course's diagnostics panel: the same four pictures for every method.
 
-    Training curves; test pictures above their reconstructions; codes on their two widest directions;
+    Training curves; test pictures above their reconstructions; codes or features on their two widest directions;
     drawn samples. What a method cannot do is said in place of its picture.
 
     Args:
@@ -79,7 +79,7 @@ def panel(method: Method, history: History, test: ImageDataset, *, points: int =
         figure, axes = plt.subplots(2, 2, figsize=(9.2, 7.4))
         for name in history.names:
             axes[0, 0].plot(range(1, len(history) + 1), history[name], marker="o", markersize=3, label=name)
-        axes[0, 0].set(xlabel="epoch", title="training loss (nats or squared error a picture)")
+        axes[0, 0].set(xlabel="epoch", title="training loss, in units of its own")
         axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
         sizes = [value for name in history.names for value in history[name]]
         if min(sizes) > 0 and max(sizes) > 30 * min(sizes):  # or the small curves lie on the axis
@@ -110,11 +110,12 @@ def _codes(axis: Axes, method: Method, test: ImageDataset) -> None:
     except NotImplementedError as reason:
         _say(axis, "codes", reason)
         return
-    title = "codes"
+    # a method without an encoder has features, of its judge or its classifier, but no codes
+    title = "features" if type(method).encode is Method.encode else "codes"
     if codes.shape[1] > 2:
         centred = codes - codes.mean(0)
         codes = centred @ torch.linalg.svd(centred, full_matrices=False).Vh[:2].T
-        title = "codes, on their two widest directions"
+        title += ", on their two widest directions"
     scatter_codes(axis, codes, test.labels)
     axis.set_title(title)
 

@@ -41,7 +41,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, kind: str = "no
     """What the discriminator makes small.
 
     - "minimax" and "non_saturating": E softplus(−a_real) + E softplus(a_fake), eq. (2.2), which is −V of
-      eq. (2.1) (Goodfellow et al., 2014)
+      eq. (2.1) (Goodfellow et al., 2014); for any discriminator at least log 4 − 2 JSD, eq. (2.26)
     - "least_squares": ½ E(a_real − 1)² + ½ E a_fake², eq. (2.8) (Mao et al., 2017)
     - "wasserstein": E a_fake − E a_real, eq. (2.10) (Arjovsky et al., 2017)
     - "hinge": E max(0, 1 − a_real) + E max(0, 1 + a_fake), eq. (2.13) (Lim & Ye, 2017)
@@ -80,7 +80,8 @@ def generator_loss(
     """What the generator makes small.
 
     - "minimax": E log(1 − σ(a_fake)), eq. (2.5); its gradient −σ(a) dies where the discriminator is sure
-    - "non_saturating": −E log σ(a_fake), eq. (2.6), with the gradient −(1 − σ(a))
+    - "non_saturating": −E log σ(a_fake), eq. (2.6), with the gradient −(1 − σ(a)); at the best
+      discriminator it descends 2 KL(m‖p), eq. (2.27)
     - "least_squares": ½ E(a_fake − 1)², eq. (2.8)
     - "wasserstein" and "hinge": −E a_fake, eqs. (2.10) and (2.13)
     - "relativistic": E softplus(a_real − a_fake), eq. (2.15)

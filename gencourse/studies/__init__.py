@@ -17,7 +17,14 @@ from gencourse.studies.ae_gan import (
 )
 from gencourse.studies.autoencoder import RATE_DISTORTION
 from gencourse.studies.engine import RESULTS, Study, read, reproduce
-from gencourse.studies.gan import AUGMENTATION, SIX_LOSSES, AgreeingGAN, augmentation
+from gencourse.studies.gan import (
+    AUGMENTATION,
+    JUDGE_AHEAD,
+    OVER_TIME,
+    SIX_LOSSES,
+    AgreeingGAN,
+    augmentation,
+)
 from gencourse.studies.mae import (
     ANOMALY,
     FEW_LABELS,
@@ -41,6 +48,8 @@ STUDIES = {
     for study in (
         RATE_DISTORTION,
         SIX_LOSSES,
+        JUDGE_AHEAD,
+        OVER_TIME,
         AUGMENTATION,
         TRADE_OFF,
         SAMPLERS,
@@ -68,10 +77,12 @@ __all__ = [
     "FEW_LABELS",
     "FEW_LABELS_AAE",
     "INPAINTING",
+    "JUDGE_AHEAD",
     "LONGER_TUNING",
     "MAE_PASSES",
     "MAE_VARIANTS",
     "MASK_RATIO",
+    "OVER_TIME",
     "RATE_DISTORTION",
     "RESTORING",
     "RESULTS",

@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.optim import SGD
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gencourse.data import load
-from gencourse.evaluation import score_digits, share_right
+from gencourse.data import ImageDataset, load
+from gencourse.evaluation import (
+    classifier_distance,
+    digit_classifier,
+    mode_coverage,
+    score_digits,
+    share_right,
+)
 from gencourse.methods import GAN
 from gencourse.presets import preset
 from gencourse.studies.classifier import Recogniser
 from gencourse.studies.engine import Study
-from gencourse.training import fit
+from gencourse.training import Update, adam, fit, seeded
 
-__all__ = ["AUGMENTATION", "SIX_LOSSES", "VARIANTS", "AgreeingGAN", "augmentation", "six_losses"]
+__all__ = [
+    "AUGMENTATION",
+    "JUDGE_AHEAD",
+    "OVER_TIME",
+    "SIX_LOSSES",
+    "VARIANTS",
+    "AgreeingGAN",
+    "augmentation",
+    "judge_ahead",
+    "over_time",
+    "six_losses",
+]
+
+_BATCH = 64
 
 
 class AgreeingGAN(GAN):
@@ -70,6 +92,130 @@ SIX_LOSSES = Study(
     name="six_losses",
     settings=tuple({"variant": variant, "seed": seed} for seed in range(3) for variant in VARIANTS),
     run=six_losses,
+)
+
+
+def _batches(images: ImageDataset, seed: int) -> Iterator[Tensor]:
+    """Shuffled mini-batches (B, C, H, W) without end: for studies that count steps, not passes."""
+    shuffle = torch.Generator().manual_seed(seed)
+    while True:
+        for x, _ in images.batches(_BATCH, generator=shuffle):
+            yield x
+
+
+def _update(gan: GAN) -> Update:
+    """An Adam for each player, as `fit` makes them."""
+    players = {name: list(own) for name, own in gan.players().items()}
+    return Update(players, {name: adam(own, gan.learning_rate, gan.betas) for name, own in players.items()})
+
+
+def _shot() -> Tensor:
+    """Test pictures for a distance that is taken again and again: two thousand, fewer in the smoke preset."""
+    return load("mnist", split="test").take(min(2_000, preset().test_images)).x
+
+
+def _slope(gan: GAN, x: Tensor) -> float:
+    """Norm of the generator's gradient, over all its weights, on as many samples as there are pictures in x."""
+    loss = gan.generator_loss(gan.generate(gan.noise(len(x))), x)
+    slopes = torch.autograd.grad(loss, list(gan.generator.parameters()))
+    return torch.stack([slope.norm() for slope in slopes]).norm().item()
+
+
+def judge_ahead(loss: str, optimizer: str, seed: int) -> dict[str, float]:
+    """The discriminator is trained alone first; does the generator, which then starts, ever catch up?
+
+    Eqs. (2.5) and (2.6) say that the minimax pull is gone by then. Adam divides each gradient by its own usual
+    size, so that a small gradient moves a weight as far as a large one; plain descent (SGD) does not.
+
+    Args:
+        loss: "minimax" or "non_saturating".
+        optimizer: of both players once the game starts: "Adam", as everywhere, or "SGD" with a step of 0.003.
+        seed: of weights, shuffling and noise.
+
+    Returns:
+        When the generator starts: the mean logit of its samples and the norm of its gradient. After the game:
+        the logit again, classifier distance of two thousand samples, and digits covered.
+    """
+    lead, steps = {"smoke": (5, 5), "book": (200, 400), "full": (200, 4_000)}[preset().name]
+    train, real = load("mnist").take(preset().train_images), _shot()
+    gan = GAN(loss=loss, seed=seed)
+    update, batches = _update(gan), _batches(train, seed)
+    with seeded(seed):
+        for _ in range(lead):
+            x = next(batches)
+            with torch.no_grad():
+                fake = gan.generate(gan.noise(len(x)))
+            update("discriminator", gan.discriminator_loss(x, fake))
+        found = {"start_logit": _logit(gan), "start_slope": _slope(gan, next(batches))}
+        if optimizer == "SGD":
+            update.optimizers = {name: SGD(own, lr=0.003) for name, own in update.players.items()}
+        for _ in range(steps):
+            gan.step(next(batches), update)
+        found["logit"] = _logit(gan)
+    samples = gan.sample(len(real), torch.Generator().manual_seed(seed))
+    found["distance"] = classifier_distance(samples, real)
+    found["digits"] = mode_coverage(digit_classifier().classify(samples))
+    return found
+
+
+def _logit(gan: GAN) -> float:
+    """Mean logit of generated samples."""
+    with torch.no_grad():
+        return gan.score(gan.generate(gan.noise(256))).mean().item()
+
+
+JUDGE_AHEAD = Study(
+    name="judge_ahead",
+    settings=tuple(
+        {"loss": loss, "optimizer": optimizer, "seed": seed}
+        for seed in range(3)
+        for loss in ("minimax", "non_saturating")
+        for optimizer in ("Adam", "SGD")
+    ),
+    run=judge_ahead,
+)
+
+_MARKS = 6  # every sixth of a pass, for one pass
+
+
+def over_time(momentum: float, seed: int) -> dict[str, float]:
+    """Every sixth of a pass: how far from real digits are the weights that play, and their moving average?
+
+    Args:
+        momentum: of Adam, for both players: 0.5, with 0.99 as its second number, or torch's own pair 0.9 and
+            0.999.
+        seed: of weights, shuffling and noise.
+
+    Returns:
+        "last_1" to "last_6" and "averaged_1" to "averaged_6": classifier distances of two thousand samples; the
+        average forgets by a factor of 0.99 a step. "digits_1" to "digits_6": how many the weights that play
+        cover. "slope_1": norm of the generator's gradient at the first mark.
+    """
+    train, real = load("mnist").take(preset().train_images), _shot()
+    gan = GAN(seed=seed)
+    gan.betas = {0.9: (0.9, 0.999), 0.5: (0.5, 0.99)}[momentum]
+    update, batches = _update(gan), _batches(train, seed)
+    averaged = AveragedModel(gan, multi_avg_fn=get_ema_multi_avg_fn(0.99))
+    found: dict[str, float] = {}
+    with seeded(seed):
+        for mark in range(1, _MARKS + 1):
+            for _ in range(-(-len(train) // _BATCH) // _MARKS):
+                gan.step(next(batches), update)
+                averaged.update_parameters(gan)
+            if mark == 1:
+                found["slope_1"] = _slope(gan, next(batches))
+            for name, model in (("last", gan), ("averaged", averaged.module)):
+                samples = cast(GAN, model).sample(len(real), torch.Generator().manual_seed(seed))
+                found[f"{name}_{mark}"] = classifier_distance(samples, real)
+                if model is gan:
+                    found[f"digits_{mark}"] = mode_coverage(digit_classifier().classify(samples))
+    return found
+
+
+OVER_TIME = Study(
+    name="over_time",
+    settings=tuple({"momentum": m, "seed": seed} for m in (0.5, 0.9) for seed in range(3)),
+    run=over_time,
 )
 
 _STEPS = {"smoke": 10, "book": 600, "full": 600}  # of every classifier, whatever it is shown

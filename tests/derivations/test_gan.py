@@ -10,10 +10,11 @@ import torch
 from scipy.integrate import solve_ivp
 from scipy.optimize import linprog
 from scipy.spatial.distance import jensenshannon
+from scipy.special import rel_entr
 from scipy.stats import wasserstein_distance
 from torch import Tensor, nn
 
-from gencourse.losses import discriminator_loss, r1_penalty, squared_error
+from gencourse.losses import discriminator_loss, generator_loss, r1_penalty, squared_error
 from gencourse.methods import dirac_eigenvalues, dirac_flow, dirac_path, dirac_step
 from gencourse.networks import conv_discriminator, dense_discriminator, normalise_spectrum
 
@@ -326,3 +327,86 @@ def test_the_squared_error_of_independent_pairs_rewards_a_generator_of_the_mean(
     split = squared_error(mean.expand_as(x), x) + squared_error(mean.expand_as(made), made)
     assert pairs(made) == pytest.approx(split.item(), rel=1e-12)
     assert pairs(mean[None]) < pairs(x) < pairs(made)  # perfect samples score worse than one grey picture
+
+
+# ---- what the game measures --------------------------------------------------------------------------
+
+
+def kl(p: Tensor, q: Tensor) -> float:
+    """KL(p‖q) of two laws on finitely many points, by scipy."""
+    return float(rel_entr(p.numpy(), q.numpy()).sum())
+
+
+@pytest.mark.equation("2.26")
+def test_any_discriminator_gives_a_lower_bound_and_what_is_missing_is_a_divergence() -> None:
+    p, q = P.double() / P.sum(), Q.double() / Q.sum()
+    best = -math.log(4) + 2 * jensenshannon(p, q) ** 2
+    generator = torch.Generator().manual_seed(0)
+    for spread in (0.1, 1.0, 5.0):
+        a = spread * torch.randn(len(P), generator=generator, dtype=torch.float64)
+        value = -discriminator_loss(a[drawn(P)], a[drawn(Q)]).item()
+        says, should_say = torch.sigmoid(a), p / (p + q)
+        coins = [
+            kl(torch.stack([s, 1 - s]), torch.stack([d, 1 - d]))
+            for s, d in zip(should_say, says, strict=True)
+        ]
+        missing = 2 * ((p + q) / 2 @ torch.tensor(coins, dtype=torch.float64))
+        assert missing > 0
+        assert value == pytest.approx(best - missing.item(), abs=1e-9)
+
+
+@pytest.mark.equation("2.27")
+def test_at_the_best_discriminator_the_non_saturating_loss_descends_twice_kl_of_the_mixture() -> None:
+    """The generator's law is a softmax of free numbers; slopes of the loss with D held fixed, by autograd."""
+    generator = torch.Generator().manual_seed(0)
+    p = P.double() / P.sum()
+    for _ in range(5):
+        w = torch.randn(len(P), generator=generator, dtype=torch.float64, requires_grad=True)
+        q = torch.softmax(w, 0)
+        judge = (p / q).log().detach()  # eq. (2.3)
+        each = torch.stack([generator_loss(a[None]) for a in judge])
+        (found,) = torch.autograd.grad((q * each).sum(), w, retain_graph=True)
+        m = (p + q) / 2
+        jsd = ((p * (p / m).log()).sum() + (q * (q / m).log()).sum()) / 2
+        by_three = (q * (q / p).log()).sum() - 2 * jsd
+        (expected,) = torch.autograd.grad(by_three, w, retain_graph=True)
+        torch.testing.assert_close(found, expected)
+        assert by_three.item() == pytest.approx(2 * kl(m.detach(), p), abs=1e-9)
+        assert found.norm() > 1e-3
+
+
+@pytest.mark.equation("2.27")
+def test_leaving_out_kinds_is_cheap_and_a_sample_outside_is_not() -> None:
+    p = torch.tensor([0.1] * 10 + [0.0], dtype=torch.float64)
+    half = torch.tensor([0.2] * 5 + [0.0] * 6, dtype=torch.float64)
+    outside = torch.full((11,), 1 / 11, dtype=torch.float64)
+    assert 2 * kl((p + half) / 2, p) == pytest.approx(1.5 * math.log(1.5) - 0.5 * math.log(2))
+    assert 2 * kl((p + outside) / 2, p) == math.inf
+
+
+@pytest.mark.equation("2.10")
+def test_two_points_at_any_distance() -> None:
+    """δ₀ against δ_θ: JSD is log 2 however far, W₁ is |θ|, and the critic −x reaches it."""
+    for theta in (0.1, 1.0, 7.0):
+        assert jensenshannon([1, 0], [0, 1]) ** 2 == pytest.approx(math.log(2))
+        assert wasserstein_distance([0.0], [theta]) == pytest.approx(theta)
+        real, made = torch.zeros(1), -torch.tensor([theta])
+        assert -discriminator_loss(real, made, "wasserstein").item() == pytest.approx(theta)
+
+
+@pytest.mark.equation("2.16")
+def test_steps_that_look_ahead_settle_without_a_penalty() -> None:
+    """Extragradient from (1, 0), 2000 steps of 0.2: near the solution it shrinks by 1 − h²a² + h⁴a⁴ a step."""
+    h, a = 0.2, 0.5
+    here = torch.tensor([1.0, 0.0], dtype=torch.float64)
+
+    def ahead(s: Tensor) -> Tensor:
+        trial = s + h * torch.stack(dirac_flow(s[0], s[1]))
+        return s + h * torch.stack(dirac_flow(trial[0], trial[1]))
+
+    for _ in range(2000):
+        here = ahead(here)
+    assert here.norm().item() == pytest.approx(5e-5, rel=0.1)
+    near = torch.autograd.functional.jacobian(ahead, torch.zeros(2, dtype=torch.float64))
+    size = torch.linalg.eigvals(near).abs() ** 2
+    torch.testing.assert_close(size, torch.full_like(size, 1 - (h * a) ** 2 + (h * a) ** 4))

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 
 from gencourse import figures
 from gencourse.data import ImageDataset, ring
-from gencourse.methods import Autoencoder
+from gencourse.methods import GAN, Autoencoder
 from gencourse.networks import Plan, sincos_positions
 from gencourse.training import History
 
@@ -130,6 +130,25 @@ def test_the_drawn_position_map_depends_on_row_and_column_differences() -> None:
                 expected = (omega * (r - row)).cos().sum() + (omega * (c - column)).cos().sum()
                 assert shown[r, c].item() == pytest.approx(expected.item(), abs=1e-5)
         assert (shown.argmax() // side, shown.argmax() % side) == (row, column)
+
+
+def test_distance_over_time_has_a_panel_a_seed_and_both_curves() -> None:
+    rows = [
+        {"seed": s, "last_1": 9.0, "last_2": 5.0, "averaged_1": 8.0, "averaged_2": 4.0, "seconds": 1.0}
+        for s in (0, 1)
+    ]
+    figures.distance_over_time(rows)
+    first, second = plt.gcf().axes
+    assert (first.get_title(), second.get_title()) == ("seed 0", "seed 1")
+    assert [list(line.get_xdata()) for line in first.lines] == [[1, 2]] * 2
+    assert [list(line.get_ydata()) for line in first.lines] == [[9.0, 5.0], [8.0, 4.0]]
+
+
+def test_the_panel_calls_a_judge_s_features_features() -> None:
+    test = ImageDataset((pictures(60) * 255).to(torch.uint8), torch.arange(60) % 10)
+    history = History([{"discriminator": 2.0, "generator": 1.0, "seconds": 1.0}])
+    figures.panel(GAN(), history, test)
+    assert "features, on their two widest directions" in [axis.get_title() for axis in plt.gcf().axes]
 
 
 def test_figures_of_chapter_three() -> None:
