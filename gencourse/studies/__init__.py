@@ -21,7 +21,6 @@ from gencourse.studies.gan import AUGMENTATION, SIX_LOSSES, AgreeingGAN, augment
 from gencourse.studies.mae import (
     ANOMALY,
     FEW_LABELS,
-    LONGER_TUNING,
     MAE_PASSES,
     MAE_VARIANTS,
     MASK_RATIO,
@@ -51,7 +50,6 @@ STUDIES = {
         CLUSTERS,
         AUGMENTATION_AAE,
         FEW_LABELS,
-        LONGER_TUNING,
         MAE_PASSES,
         MASK_RATIO,
         ANOMALY,
@@ -68,7 +66,6 @@ __all__ = [
     "FEW_LABELS",
     "FEW_LABELS_AAE",
     "INPAINTING",
-    "LONGER_TUNING",
     "MAE_PASSES",
     "MAE_VARIANTS",
     "MASK_RATIO",
