@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -170,9 +171,11 @@ def test_a_second_run_tries_only_what_survived(
     source = "def f(a, b):\n    return a + b * 2\n"
     tried: list[str] = []
 
-    def verdict(one: object, _: str) -> str:
-        tried.append(one.name)  # type: ignore[attr-defined]
-        return "survived" if "→ 3" in tried[-1] else "killed"
+    def verdict(one: Any, _: str) -> str:
+        if not one.after:  # the solution as it is
+            return "survived"
+        tried.append(one.name)
+        return "survived" if "→ 3" in one.name else "killed"
 
     monkeypatch.setattr(tool, "BUILD", tmp_path)
     monkeypatch.setattr(tool, "sources", lambda room: {"9.1": source})

@@ -45,6 +45,18 @@ ROOMS = {"losses": 80, "methods": 40, "networks": 40, "training": 40, "evaluatio
 LIMIT = 120.0
 """Seconds that the tests of one change may take; a change that makes them endless has been noticed."""
 
+_LIBRARIES = (
+    "pytest",
+    "hypothesis",
+    "torch",
+    "torchvision",
+    "torchmetrics",
+    "matplotlib.pyplot",
+    "scipy.stats",
+)
+_LIBRARIES += ("sklearn.cluster", "sklearn.linear_model", "sklearn.mixture", "sklearn.neural_network")
+"""What tests and package import: loaded once, before the forks, not once for each change."""
+
 
 # --- changes -------------------------------------------------------------------------------------------
 
@@ -482,6 +494,9 @@ def judge(room: str, count: int, equal: dict[str, dict[str, str]]) -> dict[str, 
     BUILD.mkdir(parents=True, exist_ok=True)
     with copied() as folder, file.open("a", encoding="utf-8") as record:
         tests = {} if room == "solutions" else survey(folder, room)
+        for path in dict.fromkeys(one.path for one in todo) if room == "solutions" else ():
+            if try_solution(Mutant(path, "", 0, 0, "", ""), texts[path]) != "survived":
+                sys.exit(f"mutants: the solution of exercise {path} is refused before anything is changed.")
         for one in todo:
             start = time.monotonic()
             if room == "solutions":
@@ -533,7 +548,7 @@ def main() -> None:
                 print(one.name)
         return
     equal = json.loads(EQUIVALENT.read_text("utf-8")) if EQUIVALENT.exists() else {}
-    for library in ("numpy", "torch", "pytest"):  # once here, not once for each change
+    for library in _LIBRARIES:
         importlib.import_module(library)
     start = time.monotonic()
     results = {room: judge(room, asked.count or ROOMS[room], equal) for room in rooms}
