@@ -92,9 +92,9 @@ def test_letters_of_more_than_one_byte_do_not_shift_a_change(tool: ModuleType) -
 def test_a_change_knows_its_function_and_its_line(tool: ModuleType) -> None:
     source = "x = f\ndef g(n=1):\n    def h():\n        return 1\n    return h() and 1\n"
     found = {(one.function, one.name, one.line(source)[0]) for one in tool.mutants(source, "a.py")}
-    assert ("g", "a.py::g 1 → 2", 2) in found
+    assert ("g (default)", "a.py::g (default) 1 → 2", 2) in found
     assert ("h", "a.py::h 1 → 2", 4) in found
-    assert ("g", "a.py::g 1 → 2 #2", 5) in found
+    assert ("g", "a.py::g 1 → 2", 5) in found
     assert len({name for _, name, _ in found}) == len(found)
 
 
@@ -130,6 +130,11 @@ def test_the_tests_of_a_change_are_those_that_call_its_function_quick_ones_first
     assert tool.chosen(inside, tests) == ["quick.py::c", "quick.py::b", "slow.py::a"]
     outside = tool.Mutant("a.py", "", 0, 1, "1", "2")
     assert set(tool.chosen(outside, tests)) == {"quick.py::c", "quick.py::b", "slow.py::a"}
+    signature = f"{tool.SIGNATURES}::t"
+    tests[signature] = {"calls": [], "seconds": 0.1}
+    default = tool.Mutant("a.py", f"g{tool.DEFAULT}", 0, 1, "1", "2")
+    assert tool.chosen(default, tests) == [signature, "quick.py::b"]
+    assert signature in tool.chosen(outside, tests) and signature not in tool.chosen(inside, tests)
     assert tool.try_code(tool.Mutant("c.py", "f", 0, 1, "1", "2"), Path(), tests) == "no test"
 
 

@@ -57,6 +57,10 @@ _LIBRARIES = (
 _LIBRARIES += ("sklearn.cluster", "sklearn.linear_model", "sklearn.mixture", "sklearn.neural_network")
 """What tests and package import: loaded once, before the forks, not once for each change."""
 
+DEFAULT = " (default)"
+SIGNATURES = "tests/test_signatures.py"
+"""The tests that know every default value."""
+
 
 # --- changes -------------------------------------------------------------------------------------------
 
@@ -67,7 +71,8 @@ class Mutant:
 
     Attributes:
         path: the file, or the number of the exercise.
-        function: name of the innermost function that holds the change, "" outside of all.
+        function: name of the innermost function that holds the change, "" outside of all; followed by `DEFAULT`
+            if the change is one of a default value.
         start, end: the bytes of the source that are replaced.
         before, after: what stands there, and what is put there.
         nth: which of the changes of this function that read the same, from 1.
@@ -162,6 +167,8 @@ def _changes(node: ast.AST, function: str) -> Iterator[tuple[Any, str, str]]:
         return
     if isinstance(node, ast.FunctionDef):
         function = node.name
+    if isinstance(node, ast.arguments):
+        function += DEFAULT
     if isinstance(node, ast.expr):
         for after in _changed(node):
             yield node, function, after if isinstance(after, str) else f"({ast.unparse(after)})"
@@ -372,9 +379,8 @@ def survey(folder: Path, room: str) -> dict[str, dict[str, Any]]:
     kept = BUILD / "tests.json"
     known = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
     tests: dict[str, dict[str, Any]] = {}
-    for file in sorted(
-        [*(ROOT / "tests" / room).glob("test_*.py"), *(ROOT / "tests/derivations").glob("test_*.py")]
-    ):
+    derivations = sorted((ROOT / "tests" / "derivations").glob("test_*.py"))
+    for file in [ROOT / SIGNATURES, *sorted((ROOT / "tests" / room).glob("test_*.py")), *derivations]:
         name = str(file.relative_to(ROOT))
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         if known.get(name, {}).get("digest") != digest:
@@ -406,19 +412,23 @@ def chosen(one: Mutant, tests: dict[str, dict[str, Any]]) -> list[str]:
 
     Tests of one file stay together, so that what they share is set up once.
     """
-    called = f"{one.path}::{one.function}" if one.function else None
-    calling = [
-        name
-        for name, test in tests.items()
-        if any(call == called if called else call.startswith(f"{one.path}::") for call in test["calls"])
-    ]
+    function = one.function.removesuffix(DEFAULT)
+
+    def calls(name: str) -> bool:
+        if name.startswith(SIGNATURES):
+            return function != one.function or not function
+        called = tests[name]["calls"]
+        if function:
+            return f"{one.path}::{function}" in called
+        return any(call.startswith(f"{one.path}::") for call in called)
+
+    calling = [name for name in tests if calls(name)]
     seconds: dict[str, float] = {}
     for name in calling:
         file = name.split("::")[0]
         seconds[file] = seconds.get(file, 0.0) + tests[name]["seconds"]
     return sorted(
-        calling,
-        key=lambda name: (seconds[name.split("::")[0]], name.split("::")[0], tests[name]["seconds"]),
+        calling, key=lambda name: (seconds[name.split("::")[0]], name.split("::")[0], tests[name]["seconds"])
     )
 
 
