@@ -515,3 +515,18 @@ def test_cpu_stays_on_the_cpu(make_toy: type, toy_data: ImageDataset) -> None:
     method = make_toy()
     fit(method, toy_data, **QUIET)
     assert method.device == torch.device("cpu")
+
+
+def test_the_largest_and_smallest_numbers_that_may_be_given(make_toy: type, toy_data: ImageDataset) -> None:
+    fit(make_toy(), toy_data, seed=2**63 - 1, clip=0.5, average=0.5, learning_rate=1e-12, **QUIET)
+    with pytest.raises(ValueError, match=f"seed is {2**63}"):
+        fit(make_toy(), toy_data, seed=2**63, **QUIET)
+    for betas in ((0.0, 0.0), (0.5, 0.9999)):
+        method = make_toy()
+        method.betas = betas
+        fit(method, toy_data, **QUIET)
+    for betas in ((1.0, 0.9), (0.5, 1.0), (-0.1, 0.9)):
+        method = make_toy()
+        method.betas = betas
+        with pytest.raises(ValueError, match=r"Toy\.betas is"):
+            fit(method, toy_data, **QUIET)
