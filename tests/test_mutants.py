@@ -60,6 +60,7 @@ def after(tool: ModuleType, source: str) -> set[str]:
         ("f(*a, b)", set()),
         ("f(a, a)", set()),
         ("isinstance(a, b)", set()),
+        ("x.transpose(a, b)", set()),
         ("f('name', b)", set()),
     ],
 )

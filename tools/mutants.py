@@ -136,6 +136,16 @@ _PAIRS = (
 )
 _PAIRS += ("ones zeros", "ones_like zeros_like", "floor ceil", "sin cos", "exp log", "train eval")
 _NAMES = dict(pair for a, b in map(str.split, _PAIRS) for pair in ((a, b), (b, a)))
+_ORDERLESS = {
+    "isinstance",
+    "min",
+    "max",
+    "minimum",
+    "maximum",
+    "equal",
+    "isclose",
+    "transpose",
+}  # or pointless
 _REMOVED = {"detach", "square", "sqrt", "abs", "sigmoid"}  # calls without an argument: x.detach() → x
 
 
@@ -216,7 +226,8 @@ def _changed(node: ast.expr) -> Iterator[ast.expr | str]:
         elif isinstance(called, ast.Name) and called.id in _NAMES:
             yield ast.unparse(like(func=ast.Name(_NAMES[called.id], ast.Load())))
         plain = not any(isinstance(argument, ast.Starred) for argument in node.args)
-        if len(node.args) > 1 and plain and not _text(node.args[0]) and ast.unparse(called) != "isinstance":
+        orderless = ast.unparse(called).split(".")[-1] in _ORDERLESS
+        if len(node.args) > 1 and plain and not orderless and not _text(node.args[0]):
             yield ast.unparse(like(args=[node.args[1], node.args[0], *node.args[2:]]))
 
 
