@@ -145,6 +145,6 @@ def _slope(t: Tensor, loss: str) -> Tensor:
 
 
 def _double(name: str, value: Tensor | float) -> Tensor:
-    number = as_tensor(name, value).double()
+    number = (value if isinstance(value, Tensor) else as_tensor(name, value)).double()
     need_finite(name, number)
     return number
