@@ -42,6 +42,9 @@ EQUIVALENT = Path(__file__).with_suffix(".json")
 ROOMS = {"losses": 80, "methods": 40, "networks": 40, "training": 40, "evaluation": 40, "solutions": 250}
 """Where changes are made, and how many of them make the default sample."""
 
+MORE = {"networks": ("methods",)}
+"""Other rooms whose tests are a room's tests too: most networks are tested in the methods that use them."""
+
 LIMIT = 120.0
 """Seconds that the tests of one change may take; a change that makes them endless has been noticed."""
 
@@ -381,7 +384,7 @@ def run_tests(folder: Path, files: list[str], plugin: object, bytecode: bool = F
 
 
 def survey(folder: Path, room: str) -> dict[str, dict[str, Any]]:
-    """What `_Watch` learns of each test of a room and of the derivations; they must pass before anything is changed.
+    """What `_Watch` learns of the tests of a room, of those in `MORE`, and of the derivations; they must pass before anything is changed.
 
     Kept under _build, per file of tests, until that file changes.
     """
@@ -390,8 +393,8 @@ def survey(folder: Path, room: str) -> dict[str, dict[str, Any]]:
     kept = BUILD / "tests.json"
     known = json.loads(kept.read_text("utf-8")) if kept.exists() else {}
     tests: dict[str, dict[str, Any]] = {}
-    derivations = sorted((ROOT / "tests" / "derivations").glob("test_*.py"))
-    for file in [ROOT / SIGNATURES, *sorted((ROOT / "tests" / room).glob("test_*.py")), *derivations]:
+    folders = [ROOT / "tests" / name for name in (room, *MORE.get(room, ()), "derivations")]
+    for file in [ROOT / SIGNATURES, *(file for one in folders for file in sorted(one.glob("test_*.py")))]:
         name = str(file.relative_to(ROOT))
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         if known.get(name, {}).get("digest") != digest:
@@ -411,8 +414,8 @@ def survey(folder: Path, room: str) -> dict[str, dict[str, Any]]:
                 sys.exit(
                     f"mutants: {name} fails before anything is changed (status {status}); mend that first."
                 )
+            known = json.loads(kept.read_text("utf-8")) if kept.exists() else {}  # another run may have added
             known[name] = {"digest": digest, "tests": json.loads(out.read_text("utf-8"))}
-            BUILD.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(known), "utf-8")
         tests.update(known[name]["tests"])
     return tests
