@@ -384,7 +384,9 @@ def run_tests(folder: Path, files: list[str], plugin: object, bytecode: bool = F
 
 
 def survey(folder: Path, room: str) -> dict[str, dict[str, Any]]:
-    """What `_Watch` learns of the tests of a room, of those in `MORE`, and of the derivations; they must pass before anything is changed.
+    """What `_Watch` learns of the tests of a room, of those in `MORE`, and of the derivations.
+
+    They must pass before anything is changed.
 
     Kept under _build, per file of tests, until that file changes.
     """
