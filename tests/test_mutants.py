@@ -116,7 +116,9 @@ def test_a_change_is_made_in_the_copy_and_taken_back(tool: ModuleType, tmp_path:
     with pytest.raises(RuntimeError), tool.changed(one, tmp_path):
         assert file.read_text("utf-8") == "x = (1 - y)\n"
         assert not stale.exists()
+        stale.touch()
         raise RuntimeError
+    assert not stale.exists()
     assert file.read_text("utf-8") == "x = 1 + y\n"
 
 

@@ -309,14 +309,18 @@ def changed(one: Mutant, folder: Path) -> Iterator[None]:
     """The change made in the copy, and taken back."""
     file = folder / one.path
     source = file.read_text("utf-8")
-    # bytecode is told from older one by seconds and size, and a change may alter neither
-    for stale in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
-        stale.unlink()
-    file.write_text(one.of(source), "utf-8")
+
+    def put(text: str) -> None:
+        file.write_text(text, "utf-8")
+        # bytecode is told from older one by seconds and size, and a change may alter neither
+        for stale in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
+            stale.unlink()
+
+    put(one.of(source))
     try:
         yield
     finally:
-        file.write_text(source, "utf-8")
+        put(source)
 
 
 class _Watch:
@@ -365,13 +369,12 @@ class _Only:
         items[:] = sorted((i for i in items if i.nodeid in self.place), key=lambda i: self.place[i.nodeid])
 
 
-def run_tests(folder: Path, files: list[str], plugin: object, bytecode: bool = False) -> int:
+def run_tests(folder: Path, files: list[str], plugin: object) -> int:
     """pytest in the copy, file by file up to the first failure; its exit status. Only in a process of its own."""
     import pytest
     import torch
 
     torch.set_num_threads(1)
-    sys.dont_write_bytecode = not bytecode
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
@@ -410,7 +413,7 @@ def survey(folder: Path, room: str) -> dict[str, dict[str, Any]]:
                 watch = _Watch(folder)
                 for hook in (_Watch.pytest_runtest_setup, _Watch.pytest_runtest_call):
                     pytest.hookimpl(hookwrapper=True)(hook)
-                status = run_tests(folder, [name], watch, bytecode=True)
+                status = run_tests(folder, [name], watch)
                 out.write_text(json.dumps(watch.result()), "utf-8")
                 return status
 
