@@ -375,6 +375,7 @@ def run_tests(folder: Path, files: list[str], plugin: object) -> int:
     import torch
 
     torch.set_num_threads(1)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # notebooks and browsers are not wanted here
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
