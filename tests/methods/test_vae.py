@@ -163,7 +163,9 @@ def test_a_wrong_picture_is_named() -> None:
         small().encode(torch.zeros(2, 3, 28, 28))
 
 
-@pytest.mark.parametrize("method", [small(), WAE(Plan("dense", (9,), 2), 3), VAEGAN(Plan("conv", width=2), 3)])
+@pytest.mark.parametrize(
+    "method", [small(), WAE(Plan("dense", (9,), 2), 3), VAEGAN(Plan("conv", width=2), 3)]
+)
 def test_what_a_step_records_holds_no_graph(method: VAE | WAE | VAEGAN) -> None:
     """A history that kept graphs would keep every mini-batch in memory."""
     record = method.step(pictures(), Spy())

@@ -530,3 +530,24 @@ def test_the_largest_and_smallest_numbers_that_may_be_given(make_toy: type, toy_
         method.betas = betas
         with pytest.raises(ValueError, match=r"Toy\.betas is"):
             fit(method, toy_data, **QUIET)
+
+
+def test_a_last_picture_that_stands_alone_joins_the_mini_batch_before_it_with_its_label(
+    make_toy: type,
+) -> None:
+    """The toy has a batch norm, which cannot learn from one picture."""
+    method, seen = make_toy(), []
+    assert method.least_batch == 2
+    numbers = torch.arange(17, dtype=torch.uint8)
+    data = ImageDataset(numbers[:, None, None, None].expand(17, 1, 3, 3).contiguous(), numbers.long())
+    real = method.step
+
+    def step(x: torch.Tensor, update, y: torch.Tensor | None = None) -> dict[str, float]:
+        seen.append(((x[:, 0, 0, 0] * 255).round().long(), y))
+        return real(x, update, y)
+
+    method.step = step
+    fit(method, data, **QUIET)
+    assert [len(x) for x, _ in seen] == [8, 9]
+    assert all(torch.equal(x, y) for x, y in seen)
+    assert sorted(torch.cat([y for _, y in seen]).tolist()) == list(range(17))
