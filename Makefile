@@ -16,7 +16,7 @@ TORCH ?=
 JOBS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test check notebooks lint lab bench lock clean clean-all
+.PHONY: help env book test check notebooks lint lab bench mutants lock clean clean-all
 
 help:
 	@echo "make book       build the book; the first time this sets up everything it needs"
@@ -26,6 +26,7 @@ help:
 	@echo "make notebooks  run every chapter, quickly"
 	@echo "make lint       style alone, what a commit is checked for"
 	@echo "make bench      measure the training loop"
+	@echo "make mutants    break the code on purpose and count what no test notices: half an hour"
 	@echo "make env        set up .venv, nothing else"
 	@echo "make lock       choose new versions for requirements.txt"
 	@echo "make clean      remove what was built    (make clean-all: .venv too)"
@@ -59,6 +60,9 @@ lab: env
 
 bench: env
 	@$(PY) benchmarks/training.py --write
+
+mutants: env
+	@$(PY) tools/mutants.py
 
 lock:
 	@$(PYTHON) tools/lock.py

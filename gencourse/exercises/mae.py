@@ -1438,6 +1438,7 @@ def _check_stream(stream: Callable[[Tensor, Tensor, Tensor, int], Any]) -> None:
         (10, 3, 4, 1.0),
         (7, 5, 7, 1.0),
         (9, 4, 1, 40.0),
+        (11, 4, 4, 40.0),  # large and small scores in one block
         (400, 8, 50, 1.0),
     ):
         q, k, v = (random(n, d, seed=s) for s in range(3))
@@ -1521,6 +1522,7 @@ def stream(query, key, value, size):
             _OVERFLOW,
             edit=("new = torch.maximum(largest, scores.amax(1, keepdim=True))", "new = torch.zeros(n, 1)"),
         ),
+        Wrong(_OVERFLOW, edit=("scores.amax(1", "scores.amin(1")),
         Wrong("For 6 tokens in blocks of 2", edit=(" / d**0.5", "")),
         Wrong("Return one row", edit=("return mixed / total", "return mixed.sum(1) / total.sum(1)")),
     ),

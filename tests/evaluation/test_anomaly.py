@@ -57,7 +57,7 @@ def test_the_share_of_alarms_is_right_on_any_scale_and_for_any_law(law: str, rat
 @pytest.mark.equation("1.17")
 def test_the_score_is_the_squared_error_summed_over_a_pictures_pixels() -> None:
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (7, 2, 3, 3), generator=generator).to(torch.uint8)
+    images = torch.randint(0, 256, (7, 2, 3, 4), generator=generator).to(torch.uint8)
     data = ImageDataset(images, torch.zeros(7, dtype=torch.int64))
     found = errors_of(lambda x: x / 2 + 0.1, data)
     for row, picture in enumerate(images.double() / 255):

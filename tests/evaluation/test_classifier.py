@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from gencourse.data import load
+from gencourse.data import ImageDataset, load
 from gencourse.evaluation import (
     CLASSIFIER_WEIGHTS,
     DigitClassifier,
@@ -19,6 +19,7 @@ from gencourse.evaluation import (
     frechet_from_features,
     precision_recall,
     score_digits,
+    share_right,
 )
 
 
@@ -107,3 +108,13 @@ def test_precision_and_recall_are_those_of_the_first_pictures() -> None:
     found = score_digits(a, b, nearest=100)
     expected = precision_recall(model.features(b[:100]), model.features(a[:100]))
     assert (found["precision"], found["recall"]) == expected
+
+
+def test_the_share_that_gets_its_own_label() -> None:
+    data = ImageDataset(
+        torch.zeros(2500, 1, 2, 2, dtype=torch.uint8), torch.arange(2500) % 5
+    )  # three batches
+    assert share_right(lambda x: torch.zeros(len(x), dtype=torch.int64), data) == 0.2
+    assert share_right(lambda x: torch.arange(len(x)) % 5, data) == 1
+    with pytest.raises(ValueError, match=r"classify\(x\)"):
+        share_right(lambda x: torch.zeros(1, dtype=torch.int64), data)

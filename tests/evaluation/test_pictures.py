@@ -55,3 +55,16 @@ def test_the_corruption_is_seen_by_the_network_and_not_by_the_score() -> None:
     data = ImageDataset(torch.full((3, 1, 4, 4), 255, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64))
     assert errors_of(lambda x: x, data, corrupt=lambda x: x * 0).tolist() == [16, 16, 16]
     assert errors_of(lambda x: x + 1, data, corrupt=lambda x: x * 0).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.0, 0.1), (0.5, 0.52), (1.0, 0.0)])
+def test_ssim_of_two_even_greys_has_the_constants_of_the_range_one(a: float, b: float) -> None:
+    """Without texture only the comparison of means is left: (2ab + C₁)/(a² + b² + C₁), C₁ = (0.01 · range)²."""
+    grey = torch.ones(2, 1, 11, 11)  # the smallest picture that it takes
+    assert ssim(a * grey, b * grey) == pytest.approx((2 * a * b + 1e-4) / (a**2 + b**2 + 1e-4), abs=1e-4)
+
+
+def test_ssim_refuses_pictures_smaller_than_its_window() -> None:
+    for shape in ((2, 1, 10, 16), (2, 1, 16, 10)):
+        with pytest.raises(ValueError, match="at least 11 by 11 pixels"):
+            ssim(torch.zeros(shape), torch.zeros(shape))

@@ -318,3 +318,21 @@ def test_a_remembered_picture_is_found() -> None:
     distances, where = nearest_neighbours(train[[1100, 3]] + 0.01, train)
     assert where.tolist() == [1100, 3]
     assert distances.tolist() == pytest.approx([0.04, 0.04], rel=1e-3)
+
+
+def test_two_rows_are_enough_for_the_kernel_distance_and_one_is_not() -> None:
+    a, b = normal(0, 2, 3), normal(1, 2, 3)
+    assert kernel_distance(a, b) == pytest.approx(poly_mmd(a, b).item())
+    with pytest.raises(ValueError, match="a has"):
+        kernel_distance(a[:1], b)
+    with pytest.raises(ValueError, match="b has"):
+        kernel_distance(a, b[:1])
+
+
+def test_ten_sigmas_from_a_tenth_to_one_are_tried_in_equal_ratios() -> None:
+    tried = [10 ** (n / 9 - 1) for n in range(10)]
+    for samples, validation in (
+        (torch.zeros(1, 1), torch.full((1, 1), best)) for best in (0.01, *tried[1:-1:2], 5.0)
+    ):  # from one sample the likeliest σ is the distance itself
+        best = min(max(validation.item(), 0.1), 1.0)
+        assert choose_sigma(samples, validation) == pytest.approx(best, rel=1e-5)

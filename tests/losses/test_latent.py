@@ -119,3 +119,12 @@ def test_samples_that_do_not_fit_are_refused(z: tuple[int, ...], prior: tuple[in
 def test_a_std_that_is_not_positive_is_refused(std: float) -> None:
     with pytest.raises(ValueError, match="std is"):
         mmd(torch.zeros(3, 2), torch.zeros(3, 2), std)
+
+
+@pytest.mark.equation("4.13")
+@pytest.mark.parametrize("unit", [0.01, 0.5, 30.0])
+def test_it_does_not_depend_on_the_unit_of_the_codes(unit: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    z, prior = (torch.randn(9, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    torch.testing.assert_close(mmd(unit * z, unit * prior, unit), mmd(z, prior, 1.0))
+    torch.testing.assert_close(mmd(z, prior), mmd(z, prior, 1.0))

@@ -123,3 +123,12 @@ def test_errors_are_one_sentence(call, says: str) -> None:
     with pytest.raises(ValueError, match=says) as error:
         call()
     assert str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+@pytest.mark.equation("5.12", "5.18")
+def test_of_each_pictures_error_the_target_is_normalised_and_not_the_prediction() -> None:
+    errors = masked_patch_error(PREDICTION, 5 + 3 * TARGET, MASK, normalise=True)
+    u = normalise_patches(5 + 3 * TARGET)
+    for row in range(2):
+        expected = (PREDICTION - u)[row][MASK[row].bool()].square().mean()
+        torch.testing.assert_close(errors[row], expected)

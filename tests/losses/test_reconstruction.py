@@ -172,3 +172,19 @@ def test_shapes_that_would_broadcast_are_refused(loss) -> None:
 def test_gaussian_nll_takes_one_sigma() -> None:
     with pytest.raises(ValueError, match=r"log_sigma has 3 elements"):
         gaussian_nll(torch.zeros(1, 3), torch.zeros(1, 3), torch.zeros(3))
+
+
+@pytest.mark.equation("1.2")
+def test_a_batch_of_one_picture_will_do() -> None:
+    x, x_hat = pictures(0)[:1], pictures(1)[:1]
+    density = Normal(x_hat, 2.0).log_prob(x).sum()
+    torch.testing.assert_close(gaussian_nll(x_hat, x, math.log(2)), -density)
+
+
+def test_of_a_batch_the_first_picture_is_looked_at() -> None:
+    fine, bright = torch.full((1, 3), 0.5), torch.full((1, 3), 2.0)
+    with pytest.raises(ValueError, match="x "):
+        bernoulli_nll(torch.zeros(2, 3), torch.cat([bright, fine]))
+    bernoulli_nll(torch.zeros(2, 3), torch.cat([fine, bright]))
+    with pytest.raises(ValueError, match="x "):  # here all of them are
+        bernoulli_entropy(torch.cat([fine, bright]))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from gencourse.losses import bernoulli_nll, kl_to_standard_normal
-from gencourse.methods import VAE, VAEGAN
+from gencourse.methods import VAE, VAEGAN, WAE
 from gencourse.networks import Plan
 
 
@@ -161,3 +161,12 @@ def test_wrong_options_are_named(wrong: dict, says: str) -> None:
 def test_a_wrong_picture_is_named() -> None:
     with pytest.raises(ValueError, match=r"x has shape \(2, 3, 28, 28\): give \(B, 1, 28, 28\)"):
         small().encode(torch.zeros(2, 3, 28, 28))
+
+
+@pytest.mark.parametrize(
+    "method", [small(), WAE(Plan("dense", (9,), 2), 3), VAEGAN(Plan("conv", width=2), 3)]
+)
+def test_what_a_step_records_holds_no_graph(method: VAE | WAE | VAEGAN) -> None:
+    """A history that kept graphs would keep every mini-batch in memory."""
+    record = method.step(pictures(), Spy())
+    assert not [name for name, value in record.items() if value.requires_grad]

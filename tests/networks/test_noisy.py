@@ -29,3 +29,15 @@ def test_noise_joins_the_features_before_a_hidden_layer() -> None:
     first, _, last = net.head
     by_hand = last(first(torch.cat([net.body(x()).relu(), noise], dim=1)).relu())
     torch.testing.assert_close(net(x(), noise), by_hand)
+
+
+def test_noise_that_is_not_given_is_standard_normal() -> None:
+    net, seen = encoder(), []
+    net.head[0].register_forward_pre_hook(lambda _, given: seen.append(given[0][:, 6:]))
+    torch.manual_seed(0)
+    net(x(5000))
+    (noise,) = seen
+    assert noise.shape == (5000, 2)
+    assert noise.mean().abs() < 0.03 and abs(noise.std() - 1) < 0.03
+    # rand and powers of randn have other shares within one standard deviation
+    assert abs((noise.abs() < 1).float().mean() - 0.6827) < 0.02

@@ -515,3 +515,39 @@ def test_cpu_stays_on_the_cpu(make_toy: type, toy_data: ImageDataset) -> None:
     method = make_toy()
     fit(method, toy_data, **QUIET)
     assert method.device == torch.device("cpu")
+
+
+def test_the_largest_and_smallest_numbers_that_may_be_given(make_toy: type, toy_data: ImageDataset) -> None:
+    fit(make_toy(), toy_data, seed=2**63 - 1, clip=0.5, average=0.5, learning_rate=1e-12, **QUIET)
+    with pytest.raises(ValueError, match=f"seed is {2**63}"):
+        fit(make_toy(), toy_data, seed=2**63, **QUIET)
+    for betas in ((0.0, 0.0), (0.5, 0.9999)):
+        method = make_toy()
+        method.betas = betas
+        fit(method, toy_data, **QUIET)
+    for betas in ((1.0, 0.9), (0.5, 1.0), (-0.1, 0.9)):
+        method = make_toy()
+        method.betas = betas
+        with pytest.raises(ValueError, match=r"Toy\.betas is"):
+            fit(method, toy_data, **QUIET)
+
+
+def test_a_last_picture_that_stands_alone_joins_the_mini_batch_before_it_with_its_label(
+    make_toy: type,
+) -> None:
+    """The toy has a batch norm, which cannot learn from one picture."""
+    method, seen = make_toy(), []
+    assert method.least_batch == 2
+    numbers = torch.arange(17, dtype=torch.uint8)
+    data = ImageDataset(numbers[:, None, None, None].expand(17, 1, 3, 3).contiguous(), numbers.long())
+    real = method.step
+
+    def step(x: torch.Tensor, update, y: torch.Tensor | None = None) -> dict[str, float]:
+        seen.append(((x[:, 0, 0, 0] * 255).round().long(), y))
+        return real(x, update, y)
+
+    method.step = step
+    fit(method, data, **QUIET)
+    assert [len(x) for x, _ in seen] == [8, 9]
+    assert all(torch.equal(x, y) for x, y in seen)
+    assert sorted(torch.cat([y for _, y in seen]).tolist()) == list(range(17))

@@ -70,3 +70,12 @@ def test_history_is_read_by_name() -> None:
 
 def test_an_empty_history_is_empty() -> None:
     assert (len(History()), History().names, History().seconds) == (0, [], 0)
+
+
+def test_a_seed_is_any_whole_number_below_two_to_the_sixty_three() -> None:
+    for seed in (0, 2**63 - 1):
+        with seeded(seed):
+            torch.rand(1)
+    for seed in (-1, 2**63):
+        with pytest.raises(ValueError, match=f"seed is {seed}"), seeded(seed):
+            pass

@@ -206,3 +206,21 @@ def test_a_factor_that_makes_no_sense_stops_the_run_before_the_step(
 
 def test_equal_schedules_are_equal() -> None:
     assert warmup_cosine(0.1) == warmup_cosine(0.1) != warmup_cosine(0.2)
+
+
+@pytest.mark.parametrize(("base", "batch_size"), [(0, 64), (-1e-3, 64), (1e-3, 0), (1e-3, -8), (-1e-3, -8)])
+def test_a_rate_needs_a_positive_base_and_a_positive_batch(base: float, batch_size: int) -> None:
+    with pytest.raises(
+        ValueError, match=f"base is {base} and batch_size is {batch_size}: give positive numbers"
+    ):
+        scaled_learning_rate(base, batch_size)
+
+
+def test_the_smallest_positive_ones_will_do() -> None:
+    assert scaled_learning_rate(0.5, 1) == 0.5 / 256
+
+
+@pytest.mark.parametrize("warmup", [1.5, 1.0])
+def test_a_warm_up_of_the_whole_run_or_more_is_refused(warmup: float) -> None:
+    with pytest.raises(ValueError, match="at least 0 and less than 1"):
+        warmup_cosine(warmup)
