@@ -6,7 +6,6 @@ import math
 from numbers import Real
 from typing import SupportsFloat
 
-from gencourse.errors import need_kind, shown
 from gencourse.presets import preset
 
 __all__ = ["ClaimError", "claim"]
@@ -39,6 +38,8 @@ def claim(
         ValueError: no band was given, or an empty one.
         TypeError: an argument is of another type.
     """
+    from gencourse.errors import need_kind, shown  # here: the package itself is to load without torch
+
     need_kind("text", text, str, "the claim in words")
     for name, end in (("at_least", at_least), ("at_most", at_most)):
         if not isinstance(end, Real) or math.isnan(end):

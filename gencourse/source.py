@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gencourse.errors import shown
-
 __all__ = ["Source", "show"]
 
 
@@ -40,6 +38,8 @@ def show(obj: Any) -> Source:
         code, line = inspect.getsourcelines(obj)
         file = Path(inspect.getsourcefile(obj) or "")
     except (TypeError, OSError):
+        from gencourse.errors import shown  # here: the package itself is to load without torch
+
         raise TypeError(
             f"obj is {shown(obj)}, which has no Python source: give a function, class or module."
         ) from None

@@ -398,6 +398,8 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "score_histograms": lambda: dict(normal=pixels(9), anomalies=pixels(9) + 1, threshold=0.9),
         "point_clouds": lambda: dict(clouds={"a": numbers(5, 2)}, data=points()),
         "mae_idea": lambda: dict(picture=pixels(1, 28, 28)),
+        "distance_over_time": lambda: dict(rows=[{"seed": 0, "last_1": 9.0, "averaged_1": 8.0}]),
+        "hidden_curves": lambda: dict(errors={"a": {0.25: 0.9, 0.5: 0.8}}),
         "mask_ratio_curves": lambda: dict(
             rows=[
                 {"ratio": q, "error_at_three_quarters": q, "fine_tuned": 0.9, "probed": 0.8}

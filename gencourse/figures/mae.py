@@ -11,6 +11,8 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor
 
 from gencourse.errors import (
+    need_kind,
+    need_named,
     need_number,
     need_pictures,
     need_records,
@@ -156,6 +158,12 @@ def hidden_curves(errors: Mapping[str, Mapping[float, float]]) -> None:
     Args:
         errors: name of a network to its errors, by share.
     """
+    need_named("errors", errors, "names to errors by share")
+    for label, found in errors.items():
+        need_kind(f"errors[{label!r}]", found, Mapping, "errors by share, for example {0.5: 0.8}")
+        for share, error in found.items():
+            need_number(f"errors[{label!r}]", share)
+            need_number(f"errors[{label!r}][{share}]", error)
     with style():
         _, axis = plt.subplots(figsize=(6.4, 3.3))
         for (label, found), colour in zip(errors.items(), (_GREY, _BLUE, _AMBER, _PURPLE), strict=False):

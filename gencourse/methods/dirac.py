@@ -145,6 +145,7 @@ def _slope(t: Tensor, loss: str) -> Tensor:
 
 
 def _double(name: str, value: Tensor | float) -> Tensor:
-    number = (value if isinstance(value, Tensor) else as_tensor(name, value)).double()
+    as_tensor(name, value)  # or a sentence
+    number = torch.as_tensor(value, dtype=torch.float64)
     need_finite(name, number)
     return number

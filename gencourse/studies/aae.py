@@ -284,7 +284,10 @@ FEW_LABELS_AAE = Study(
 CLUSTERS = Study(
     name="clusters",
     settings=tuple(
-        {"method": m, "count": k, "seed": s} for s in range(3) for m in ("k-means", "AAE") for k in (16, 30)
+        {"method": m, "count": k, "seed": s}
+        for s in range(3)
+        for m in ("k-means", "AAE")
+        for k in (10, 16, 30)
     ),
     run=clusters,
 )
