@@ -11,7 +11,7 @@ from matplotlib.patches import FancyArrowPatch
 from torch import Tensor
 
 from gencourse.data import PointDataset
-from gencourse.errors import need_kind, need_named, need_number, need_records, need_table
+from gencourse.errors import need_kind, need_named, need_number, need_records, need_seed, need_table
 from gencourse.figures.style import box, style
 from gencourse.losses import generator_loss
 
@@ -131,7 +131,7 @@ def distance_over_time(rows: Sequence[Mapping[str, float]]) -> None:
     Args:
         rows: one for each seed, with "last_1", "last_2", ... and "averaged_1", "averaged_2", ...
     """
-    need_records("rows", rows, seed=need_number, last_1=need_number, averaged_1=need_number)
+    need_records("rows", rows, seed=need_seed, last_1=need_number, averaged_1=need_number)
     with style():
         figure, axes = plt.subplots(1, len(rows), figsize=(3.1 * len(rows), 2.9), sharey=True, squeeze=False)
         for axis, row in zip(axes[0], rows, strict=True):

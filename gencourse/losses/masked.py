@@ -1,7 +1,8 @@
 """What a masked autoencoder makes small: the error on the patches that it could not see.
 
 Unlike the other reconstruction losses of the course this one is a *mean* over pixels, as it is published: the
-number of masked pixels is a setting, and the loss is to mean the same for each.
+number of masked pixels is a setting. Losses at two mask ratios must not be compared all the same: other patches
+are hidden, and less is visible.
 """
 
 from __future__ import annotations
