@@ -3,6 +3,7 @@
     python tools/notebooks.py                          format all chapters, then report what is wrong
     python tools/notebooks.py --check                  change nothing; fail if something is wrong (CI)
     python tools/notebooks.py --run-checked [FILE …]   run (preset smoke), store the checked cells' outputs
+    python tools/notebooks.py --unclaimed              sentences that state a result with no claim beside them
     python tools/notebooks.py --to-text FILE.ipynb [OUT.md]
     python tools/notebooks.py --from-text FILE.md OUT.ipynb
 
@@ -255,6 +256,50 @@ def lint(notebook: NotebookNode, *, chapter: bool = True) -> list[str]:
     return found
 
 
+# ---- sentences without a claim -----------------------------------------------------------------------
+
+RESULTS = (
+    "The idea",
+    "Train it",
+    "Look",
+    "When it fails",
+    "What it is good for",
+)  # where chapters state results
+MATH = re.compile(r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\[[^\]]*\]\([^)]*\)|\([^()]*\)", re.S)
+STATES = re.compile(
+    r"\d|\b(better|worse|best|worst|more|less|fewer|most|least|nearly|half|twice|third|as (?:well|good) as|"
+    r"(?:larg|small|few|high|low|near|clos|fast|slow|sharp|strong|weak|short|long)e(?:r|st))\b"
+)
+
+
+def unclaimed(notebook: NotebookNode) -> Iterator[tuple[int, str]]:
+    """Sentences of result sections with a number or a comparative, and no claim in a neighbouring code cell.
+
+    A list to go through by hand: most of them state no measured result.
+    """
+    section, cells = "", notebook.cells
+    for index, cell in enumerate(cells):
+        heading = re.match(r"## (.+)", cell.source) if cell.cell_type == "markdown" else None
+        section = heading[1].strip() if heading else section
+        if cell.cell_type != "markdown" or section not in RESULTS:
+            continue
+        # the code cells up to the next text on either side
+        near = [*_code_beside(cells[:index][::-1]), *_code_beside(cells[index + 1 :])]
+        if any(re.search(r"\bclaim\(", code) for code in near):
+            continue
+        text = " ".join(line for line in prose_lines(cell.source) if not line.startswith(("#", "|", ">")))
+        for sentence in re.split(r"(?<=[.!?:])\s+", text):
+            if STATES.search(MATH.sub(" ", sentence)):
+                yield index, sentence.strip()
+
+
+def _code_beside(cells: list[NotebookNode]) -> Iterator[str]:
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            return
+        yield cell.source
+
+
 # ---- text --------------------------------------------------------------------------------------------
 
 ATTRIBUTES = re.compile(r'\{(?:tags=\[(?P<tags>[^\]]*)\])?\s*(?:alt=(?P<alt>"(?:[^"\\]|\\.)*"))?\}')
@@ -415,7 +460,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Do what the command line asks for."""
     parser = argparse.ArgumentParser(description="Format, check and convert the chapters' notebooks.")
     action = parser.add_mutually_exclusive_group()
-    for option in ("--check", "--run-checked", "--from-text", "--to-text"):
+    for option in ("--check", "--run-checked", "--unclaimed", "--from-text", "--to-text"):
         action.add_argument(option, action="store_true")
     parser.add_argument("files", nargs="*", type=Path, help="default: chapters/*.ipynb")
     options = parser.parse_args(arguments)
@@ -433,6 +478,11 @@ def main(arguments: list[str] | None = None) -> int:
             target.write_text(to_text(loads(source)), encoding="utf-8")
         else:
             print(to_text(loads(source)), end="")
+        return 0
+    if options.unclaimed:
+        for path in files:
+            for index, sentence in unclaimed(loads(path.read_text(encoding="utf-8"))):
+                print(f"{path.name} [{index}] {sentence}")
         return 0
     if options.run_checked:
         for path in files:

@@ -212,3 +212,13 @@ def test_run_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert notebooks.main(["--check", str(path)]) == 0
     path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert notebooks.main(["--check", str(path)]) == 1
+
+
+def test_a_result_without_a_claim_beside_it_is_listed() -> None:
+    text = (
+        "## Look\n\nThe second is better, by 3 dB. A picture shows it.\n\n```python\nx = 1\n```\n\n"
+        "## When it fails\n\nIt is twice as slow, eq. (2.1).\n\n```python\nclaim('slow', 2, at_least=1.5)\n```\n\n"
+        "## Exercises\n\nFind a better one.\n"
+    )
+    found = list(notebooks.unclaimed(notebooks.from_text(text)))
+    assert [sentence for _, sentence in found] == ["The second is better, by 3 dB."]
