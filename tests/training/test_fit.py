@@ -258,8 +258,12 @@ def test_an_interrupted_method_is_in_eval_mode_too(make_toy: type, toy_data: Ima
 
 @pytest.mark.parametrize("progress", [True, False])
 def test_the_progress_bar_is_on_or_off(
-    progress: bool, toy_data: ImageDataset, capsys: pytest.CaptureFixture[str]
+    progress: bool,
+    toy_data: ImageDataset,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)  # a build of the book sets it
     fit(Linear(), toy_data, epochs=2, batch_size=8, device="cpu", progress=progress)
     out, err = capsys.readouterr()
     assert out == ""
