@@ -74,13 +74,17 @@ class Autoencoder(Coded):
     def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, Tensor]:
         """One mini-batch of eq. (1.1); with noise, of eq. (1.11); with sparsity, of eq. (1.14)."""
         z = self.encode(self.corrupt(x))
-        loss = self.reconstruction_loss(z, x) + self.sparsity * l1_penalty(z)
-        return {"autoencoder": update("autoencoder", loss)}
+        return {"autoencoder": update("autoencoder", self.reconstruction_loss(z, x) + self.penalty(z))}
 
     def corrupt(self, x: Tensor) -> Tensor:
         """The picture with this method's noise on it; without noise, the picture itself."""
         self._need("x", x, *self.shape)
         return x + self.noise * torch.randn_like(x) if self.noise else x
+
+    def penalty(self, z: Tensor) -> Tensor | float:
+        """The price of codes (B, code_size) that are not sparse, eq. (1.14); without sparsity, 0."""
+        self._need("z", z, self.code_size)
+        return self.sparsity * l1_penalty(z) if self.sparsity else 0.0
 
     def reconstruction_loss(self, z: Tensor, x: Tensor) -> Tensor:
         """How badly the code z describes the picture x: a scalar, summed over pixels, mean over the batch."""

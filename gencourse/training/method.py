@@ -142,8 +142,11 @@ class Method(nn.Module, ABC):
 
     def _need(self, name: str, value: Tensor, *shape: int) -> None:
         """One argument of a call by hand: a tensor (B, *shape), of the type and on the device of the weights."""
-        need_tensor(name, value, f"(B, {', '.join(map(str, shape))})")
         weight = next(self.parameters())
+        fits = isinstance(value, Tensor) and value.shape[1:] == shape and len(value) > 0
+        if fits and value.dtype == weight.dtype and value.device == weight.device:
+            return  # every step comes by here: quickly on, if all is well
+        need_tensor(name, value, f"(B, {', '.join(map(str, shape))})")
         if value.device != weight.device:
             raise ValueError(
                 f"{name} is on {value.device}, the weights are on {weight.device}: give x.to(method.device)."
