@@ -97,23 +97,16 @@ class GAN(Method):
         self.noise_size, self.classes, self.critic_steps = noise_size, classes, critic_steps
         self.loss, self.gradient_penalty, self.r1, self.r2 = loss, gradient_penalty, r1, r2
         self.clip_weights = clip_weights
-        for name, network_given in (("generator", generator), ("discriminator", discriminator)):
-            need_kind(name, network_given, (nn.Module, type(None)), "a network, or None for the built-in one")
-        if (generator is None) != (discriminator is None):
-            missing = "generator" if generator is None else "discriminator"
-            raise ValueError(f"{missing} is None: give both networks, or neither to take the built-in ones.")
+        own = _own_networks(generator, discriminator)
         with seeded(seed):
-            if generator is None or discriminator is None:
-                generator, discriminator = _build(network, self.shape, noise_size, classes, width, batch_norm)
-                self.output: nn.Module = nn.Sigmoid()
-                if network != "conv":
-                    self.learning_rate, self.betas = 2e-4, (0.5, 0.999)  # as they are published
-            else:
-                self.output = nn.Identity()
+            built = own or _build(network, self.shape, noise_size, classes, width, batch_norm)
             if spectral_norm:
-                normalise_spectrum(discriminator)
-        self.generator, self.discriminator = generator, discriminator
-        if (gradient_penalty or r1 or r2) and has_batch_norm(discriminator):
+                normalise_spectrum(built[1])
+        self.generator, self.discriminator = built
+        self.output: nn.Module = nn.Identity() if own else nn.Sigmoid()
+        if not own and network != "conv":
+            self.learning_rate, self.betas = 2e-4, (0.5, 0.999)  # as they are published
+        if (gradient_penalty or r1 or r2) and has_batch_norm(self.discriminator):
             raise ValueError(
                 "the discriminator has batch norm, so the slope of one logit is not that of one picture: set "
                 "gradient_penalty, r1 and r2 to 0, or take network='conv' or 'dense'."
@@ -227,6 +220,20 @@ class GAN(Method):
         if self.clip_weights:
             for weight in self.discriminator.parameters():
                 weight.clamp_(-self.clip_weights, self.clip_weights)
+
+
+def _own_networks(
+    generator: nn.Module | None, discriminator: nn.Module | None
+) -> tuple[nn.Module, nn.Module] | None:
+    """The networks that were handed over: both, or None if there are none."""
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        need_kind(name, network, (nn.Module, type(None)), "a network, or None for the built-in one")
+    if generator is not None and discriminator is not None:
+        return generator, discriminator
+    if generator is discriminator:
+        return None
+    missing = "generator" if generator is None else "discriminator"
+    raise ValueError(f"{missing} is None: give both networks, or neither to take the built-in ones.")
 
 
 def _build(

@@ -41,18 +41,7 @@ class Masked(Method):
     def __init__(self, shape: tuple[int, int, int], patch: int | None, mask_ratio: float) -> None:
         super().__init__()
         self.shape = need_shape("shape", shape)
-        height, width = self.shape[1:]
-        if not (28 <= height <= 256 and 28 <= width <= 256):
-            raise ValueError(f"shape is {self.shape}: give pictures of 28 to 256 pixels a side.")
-        fitting = [d for d in range(1, min(height, width) + 1) if height % d == width % d == 0]
-        if patch is None:
-            patch = max(d for d in fitting if d <= max(7, min(height, width) // 8))
-        need_whole("patch", patch)
-        if patch not in fitting:
-            raise ValueError(
-                f"patch is {patch}: give a divisor of both sides, {', '.join(map(str, fitting))}."
-            )
-        self.patch = patch
+        self.patch = _patch_of(self.shape, patch)
         need_number("mask_ratio", mask_ratio)
         if not 0 < round((1 - mask_ratio) * self.patches) < self.patches:
             raise ValueError(
@@ -136,7 +125,7 @@ class Masked(Method):
             self._cannot(
                 "fill in pictures", "with normalise=True it predicts patches without their mean and spread"
             )
-        hidden, missing = self._two_masks(x, mask)
+        hidden, missing = _two_masks(mask, x, self.patch)
         filled = torch.empty_like(patchify(x, self.patch))
         # pictures with equally many hidden patches go through the network together
         for count in hidden.sum(1).unique().tolist():
@@ -184,35 +173,47 @@ class Masked(Method):
             "and there is no law of the visible ones (chapter 5, 'The loss, and what it asks for')",
         )
 
-    def _two_masks(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden patches, bool (B, N), and missing pixels, bool (B, 1, H, W)."""
-        batch, _, height, width = x.shape
-        need_tensor("mask", mask, kind="any")
-        mask, shape = mask.to(x.device).bool(), tuple(mask.shape)
-        as_patches = shape in ((self.patches,), (batch, self.patches), (batch, self.patches, 1))
-        as_pixels = shape in (
-            (height, width),
-            (batch, height, width),
-            (batch, 1, height, width),
-            (1, 1, height, width),
+
+def _patch_of(shape: tuple[int, int, int], patch: int | None) -> int:
+    """The side of a patch, a divisor of both sides of a picture; the usual one when not given."""
+    height, width = shape[1:]
+    if not (28 <= height <= 256 and 28 <= width <= 256):
+        raise ValueError(f"shape is {shape}: give pictures of 28 to 256 pixels a side.")
+    fitting = [d for d in range(1, min(height, width) + 1) if height % d == width % d == 0]
+    if patch is None:
+        return max(d for d in fitting if d <= max(7, min(height, width) // 8))
+    need_whole("patch", patch)
+    if patch not in fitting:
+        raise ValueError(f"patch is {patch}: give a divisor of both sides, {', '.join(map(str, fitting))}.")
+    return patch
+
+
+def _two_masks(mask: Tensor, x: Tensor, patch: int) -> tuple[Tensor, Tensor]:
+    """What is missing of the pictures x: hidden patches, bool (B, N), and missing pixels, bool (B, 1, H, W)."""
+    batch, _, height, width = x.shape
+    grid = (height // patch, width // patch)
+    count = grid[0] * grid[1]
+    need_tensor("mask", mask, kind="any")
+    mask, shape = mask.to(x.device).bool(), tuple(mask.shape)
+    as_patches = shape in ((count,), (batch, count), (batch, count, 1))
+    pixels = (height, width)
+    as_pixels = shape in (pixels, (batch, *pixels), (batch, 1, *pixels), (1, 1, *pixels))
+    if as_patches and as_pixels:
+        raise ValueError(
+            f"mask has shape {shape}, which could mean {batch} pictures of {count} patches or {height}×"
+            f"{width} pixels: give mask[:, :, None] for patches, or mask[None, None] for pixels."
         )
-        if as_patches and as_pixels:
-            raise ValueError(
-                f"mask has shape {shape}, which could mean {batch} pictures of {self.patches} patches or {height}×"
-                f"{width} pixels: give mask[:, :, None] for patches, or mask[None, None] for pixels."
-            )
-        if as_patches:
-            hidden = mask.reshape(-1, self.patches).expand(batch, -1)
-            missing = unpatchify(hidden[:, :, None].expand(-1, -1, self.patch**2), self.patch, 1, self.grid)
-        elif as_pixels:
-            missing = mask.reshape(-1, 1, height, width).expand(batch, -1, -1, -1)
-            hidden = patchify(missing, self.patch).any(-1)
-        else:
-            raise ValueError(
-                f"mask has shape {shape} for x of {batch} pictures: give patches, ({self.patches},) or "
-                f"({batch}, {self.patches}), or pixels, "
-                f"({height}, {width}) or ({batch}, 1, {height}, {width})."
-            )
-        if hidden.all(1).any():
-            raise ValueError("mask hides every patch of a picture: leave at least one to predict from.")
-        return hidden, missing
+    if as_patches:
+        hidden = mask.reshape(-1, count).expand(batch, -1)
+        missing = unpatchify(hidden[:, :, None].expand(-1, -1, patch**2), patch, 1, grid)
+    elif as_pixels:
+        missing = mask.reshape(-1, 1, height, width).expand(batch, -1, -1, -1)
+        hidden = patchify(missing, patch).any(-1)
+    else:
+        raise ValueError(
+            f"mask has shape {shape} for x of {batch} pictures: give patches, ({count},) or ({batch}, {count}), "
+            f"or pixels, ({height}, {width}) or ({batch}, 1, {height}, {width})."
+        )
+    if hidden.all(1).any():
+        raise ValueError("mask hides every patch of a picture: leave at least one to predict from.")
+    return hidden, missing
