@@ -42,8 +42,8 @@ EQUIVALENT = Path(__file__).with_suffix(".json")
 ROOMS = {"losses": 80, "methods": 40, "networks": 40, "training": 40, "evaluation": 40, "solutions": 250}
 """Where changes are made, and how many of them make the default sample."""
 
-MORE = {"networks": ("methods",)}
-"""Other rooms whose tests are a room's tests too: most networks are tested in the methods that use them."""
+MORE = {"networks": ("methods",), "training": ("methods",)}
+"""Other rooms whose tests are a room's tests too: networks and steps are tested in the methods that use them."""
 
 LIMIT = 120.0
 """Seconds that the tests of one change may take; a change that makes them endless has been noticed."""

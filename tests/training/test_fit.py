@@ -555,3 +555,12 @@ def test_a_last_picture_that_stands_alone_joins_the_mini_batch_before_it_with_it
     assert [len(x) for x, _ in seen] == [8, 9]
     assert all(torch.equal(x, y) for x, y in seen)
     assert sorted(torch.cat([y for _, y in seen]).tolist()) == list(range(17))
+
+
+def test_a_method_with_batch_norm_refuses_data_or_mini_batches_of_one_picture(
+    make_toy: type, toy_data: ImageDataset
+) -> None:
+    with pytest.raises(ValueError, match=r"^data is 1 picture: this Toy needs at least 2 pictures"):
+        fit(make_toy(), toy_data.take(1), **QUIET)
+    with pytest.raises(ValueError, match=r"^batch_size is 1: this Toy needs at least 2 pictures"):
+        fit(make_toy(), toy_data, **{**QUIET, "batch_size": 1})

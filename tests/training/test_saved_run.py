@@ -269,6 +269,7 @@ EDITS: list[tuple[str, Edit, str]] = [
     ("no average", drop("average/module.decoder.0.bias"), "has no 'decoder.0.bias'"),
     ("average shape", reshape("average/module.decoder.0.bias", 1), r"of shape \(1,\)"),
     ("average type", retype("average/n_averaged", torch.float32), "'n_averaged' as torch.float32"),
+    ("average double", retype("average/module.decoder.0.bias", torch.float64), "as torch.float64"),
     ("no generator", drop("rng/cpu"), "has no 'rng/cpu' that fits"),
     ("no shuffling", drop("rng/shuffle"), "has no 'rng/shuffle' that fits"),
     ("generator shape", reshape("rng/shuffle", 5), "has no 'rng/shuffle' that fits"),
