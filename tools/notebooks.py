@@ -29,11 +29,14 @@ from __future__ import annotations
 import argparse
 import ast
 import hashlib
+import io
 import json
 import os
 import re
 import sys
+import tokenize
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -217,8 +220,26 @@ def draws(source: str) -> bool:
     return False
 
 
+WIDTH = 88
+"""Columns of code that a page shows without cutting a line."""
+
+
+def crowded(source: str) -> Iterator[str]:
+    """Lines of code that are too long, and comments that do not stand on a line of their own."""
+    for line in source.splitlines():
+        if len(line) > WIDTH:
+            yield f"a line of code has {len(line)} columns, at most {WIDTH} fit: {line.strip()[:40]}…"
+    # %magics are no Python
+    plain = re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", source)
+    with suppress(tokenize.TokenError, SyntaxError):
+        for token in tokenize.generate_tokens(io.StringIO(plain).readline):
+            if token.type == tokenize.COMMENT and token.line[: token.start[1]].strip():
+                yield f"a comment needs a line of its own: {token.string[:40]}"
+
+
 def lint_code(cell: NotebookNode) -> Iterator[str]:
-    """Missing alt texts and outputs."""
+    """Missing alt texts and outputs, crowded lines."""
+    yield from crowded(cell.source)
     tags = cell.metadata.get("tags", [])
     if draws(cell.source) and not alt_text(cell) and not {"remove-cell", "remove-output"} & set(tags):
         yield "a cell that draws needs an alt text: metadata mystnb.image.alt"

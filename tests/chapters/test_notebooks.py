@@ -107,8 +107,12 @@ def test_structure_rules_fire(old: str, new: str, message: str) -> None:
         ("```python\ngencourse.figures.grid(x)\n```", "needs an alt text"),
         ("```python\nplt.plot(x)\n```", "needs an alt text"),
         ('```python {alt="A line."}\nplt.plot(x)\n```', None),
-        ("```python\nplt.rcParams['x'] = 1\nfigures.table(x)\nshow(figures.grid)  # plt.plot(x)\n```", None),
-        ("```python\nprint(1)  # NBVAL_CHECK_OUTPUT\n```", "no stored output"),
+        ("```python\nplt.rcParams['x'] = 1\nfigures.table(x)\n# plt.plot(x)\nshow(figures.grid)\n```", None),
+        ("```python\n# NBVAL_CHECK_OUTPUT\nprint(1)\n```", "no stored output"),
+        (f"```python\nx = '{'x' * 82}'\n```", None),
+        (f"```python\nx = '{'x' * 83}'\n```", "a line of code has 89 columns, at most 88 fit"),
+        ("```python\nx = 1  # one\n```", "a comment needs a line of its own: # one"),
+        ("```python\n%pip install x  # one\nx = '# two'\n```", None),
         ("```python {tags=[nbval-check-output]}\nprint(1)\n```", "no stored output"),
     ],
 )
@@ -203,7 +207,7 @@ def test_ids_stay_when_a_cell_is_added_above() -> None:
 def test_run_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENCOURSE_PRESET", "book")
     path = tmp_path / "toy.ipynb"
-    code = "```python\nimport os\nprint(os.environ['GENCOURSE_PRESET'])  # NBVAL_CHECK_OUTPUT\n```\n"
+    code = "```python\n# NBVAL_CHECK_OUTPUT\nimport os\nprint(os.environ['GENCOURSE_PRESET'])\n```\n"
     code += "\n```python\n2\n```"
     path.write_text(notebooks.dumps(notebooks.from_text(code)), encoding="utf-8")
     assert notebooks.main(["--run-checked", str(path)]) == 0

@@ -473,3 +473,10 @@ def test_a_method_says_what_it_cannot_do() -> None:
         told.decode(torch.zeros(2, 3), torch.zeros(3, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"x has shape \(2, 1, 8, 8\): give \(B, 1, 28, 28\)"):
         plain.encode(pictures(2, (1, 8, 8)))
+
+
+def test_the_judge_without_labels_judges_as_without_a_label_told() -> None:
+    method, z = LabelledAAE(Plan("dense", (8,)), 2, prior=MixturePrior()), torch.randn(5, 2)
+    unknown = method.score(z, torch.full((5,), -1))
+    assert torch.equal(method.score(z), unknown)
+    assert not torch.equal(method.score(z, torch.zeros(5, dtype=torch.int64)), unknown)

@@ -464,3 +464,18 @@ def test_a_wrong_picture_is_named() -> None:
         small().encode(wrong)
     with pytest.raises(ValueError, match=r"given has shape \(2, 1, 32, 32\): give"):
         paired().restore(wrong)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_the_adversarys_weight_may_be_small_or_nothing(weight: float) -> None:
+    assert VAEGAN(weight=weight).weight == weight
+    with pytest.raises(ValueError, match=r"weight is -0\.5"):
+        VAEGAN(weight=-0.5)
+
+
+@pytest.mark.parametrize("spoil", [lambda x: x[:, :, ::2], lambda x: x.tolist()], ids=["shape", "kind"])
+def test_a_corruption_that_gives_something_else_is_refused_before_the_first_step(
+    spoil: Callable[[Tensor], Tensor],
+) -> None:
+    with pytest.raises(ValueError, match=r"corrupt gives .*: give a function that keeps"):
+        Restorer(spoil, Plan("dense", (8,)), 4).accepts(torch.rand(2, 1, 28, 28), None)

@@ -69,3 +69,18 @@ def test_a_size_that_the_dcgan_cannot_make_is_named(shape: tuple[int, int, int])
     for build in (lambda: dcgan_generator(4, shape), lambda: dcgan_discriminator(shape)):
         with pytest.raises(ValueError, match="multiples of 16"):
             build()
+
+
+def test_a_label_adds_its_product_with_the_hidden_layer_to_the_logit() -> None:
+    # the projection discriminator (Miyato & Koyama, 2018)
+    judge, x = conv_discriminator(SHAPE, classes=3), torch.rand(4, *SHAPE)
+    hidden, of_label = judge.features(x), judge.label.weight
+    for label in range(3):
+        y = torch.full((4,), label)
+        found = judge(x, y) - judge.head(hidden).squeeze(1)
+        torch.testing.assert_close(found, hidden @ of_label[label])
+
+
+def test_a_generator_draws_rectangles() -> None:
+    for shape in ((1, 32, 64), (3, 64, 32)):
+        assert conv_generator(8, shape)(torch.randn(2, 8)).shape == (2, *shape)

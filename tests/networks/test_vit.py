@@ -340,3 +340,9 @@ def test_autocast_runs_on_every_path() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         rough = network(visible, restore)
     assert (rough.float() - exact).abs().max() < 0.15
+
+
+def test_an_encoder_without_blocks_only_embeds() -> None:
+    flat = ViTEncoder((1, 28, 28), 7, 16, depth=0, heads=2)
+    patches = torch.rand(2, 16, 49)
+    torch.testing.assert_close(flat(patches), flat.norm(flat.embed(patches) + flat.positions))
