@@ -42,8 +42,11 @@ def of_room(room: str) -> dict[str, dict[str, str]]:
                 n: repr(v) for n, v in vars(thing).items() if isinstance(v, int | float | str | tuple | dict)
             }
             found[name] |= {n: v for n, v in plain.items() if not n.startswith("_")}
-        for method, function in vars(thing).items() if inspect.isclass(thing) else ():
-            if inspect.isfunction(function) and not method.startswith("_"):
+        for method, function in (
+            inspect.getmembers(thing, inspect.isfunction) if inspect.isclass(thing) else ()
+        ):
+            # inherited ones, too, but not those of torch
+            if not method.startswith("_") and function.__module__.startswith("gencourse"):
                 found[f"{name}.{method}"] = defaults(function)
     return {
         name: given

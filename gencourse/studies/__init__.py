@@ -28,6 +28,7 @@ from gencourse.studies.gan import (
 from gencourse.studies.mae import (
     ANOMALY,
     FEW_LABELS,
+    LONGER_TUNING,
     MAE_PASSES,
     MAE_VARIANTS,
     MASK_RATIO,
@@ -59,6 +60,7 @@ STUDIES = {
         CLUSTERS,
         AUGMENTATION_AAE,
         FEW_LABELS,
+        LONGER_TUNING,
         MAE_PASSES,
         MASK_RATIO,
         ANOMALY,
@@ -76,6 +78,7 @@ __all__ = [
     "FEW_LABELS_AAE",
     "INPAINTING",
     "JUDGE_AHEAD",
+    "LONGER_TUNING",
     "MAE_PASSES",
     "MAE_VARIANTS",
     "MASK_RATIO",

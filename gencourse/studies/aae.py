@@ -72,7 +72,7 @@ def code_panel(method: str, seed: int) -> dict[str, float]:
     Networks, data, passes, and the step size with which encoder and decoder learn to reconstruct (0.001).
 
     Args:
-        method: "AE", "VAE", "AAE" or "WAE-MMD".
+        method: "AE", "VAE", "AAE" or "WAE-MMD" with dense networks, "AAE, convolutional" with those of chapter 1.
         seed: of weights, shuffling, draws and the two-sample test.
     """
     sizes = preset()
@@ -82,6 +82,7 @@ def code_panel(method: str, seed: int) -> dict[str, float]:
         "VAE": lambda: VAE(*SIZES, seed=seed),
         "AAE": lambda: AAE(*SIZES, seed=seed),
         "WAE-MMD": lambda: WAE(*SIZES, seed=seed),
+        "AAE, convolutional": lambda: AAE("conv", SIZES[1], seed=seed),
     }[method]()
     model.rates = {
         **model.rates,

@@ -25,6 +25,7 @@ __all__ = [
     "ANOMALY",
     "FEW_LABELS",
     "HIDDEN",
+    "LONGER_TUNING",
     "MAE_PASSES",
     "MAE_VARIANTS",
     "MAE_WEIGHTS",
@@ -185,7 +186,7 @@ def _measured(model: MAE, seed: int) -> dict[str, float]:
     }
 
 
-def few_labels(start: str, labels: int, seed: int) -> dict[str, float]:
+def few_labels(start: str, labels: int, seed: int, longer: int = 1) -> dict[str, float]:
     """Test accuracy with a few labels: the same network pre-trained and from scratch, and simple baselines.
 
     Args:
@@ -193,12 +194,13 @@ def few_labels(start: str, labels: int, seed: int) -> dict[str, float]:
             components of all training pictures).
         labels: how many labelled pictures.
         seed: of weights, shuffling, masks, and of the choice of labels.
+        longer: how many times as many mini-batches of fine-tuning.
     """
     sizes = preset()
     few, test = labelled(labels, seed), load("mnist", split="test").take(sizes.test_images)
     if start in ("pretrained", "scratch"):
         model = pretrain(seed)[0] if start == "pretrained" else MAE(seed=seed)
-        tuned = fine_tune(model.encoder, few, seed)
+        tuned = fine_tune(model.encoder, few, seed, epochs=4 * sizes.epochs * longer)
         return {"accuracy": share_right(tuned.classify, test, device=tuned.device)}
     if start == "pixels":
         rows = [data.x.flatten(1) for data in (few, test)]
@@ -447,6 +449,16 @@ FEW_LABELS = Study(
         for seed in range(3)
         for start in ("pretrained", "scratch", "pixels", "pca")
         for labels in (100, 1000)
+    ),
+    run=few_labels,
+)
+
+LONGER_TUNING = Study(
+    name="longer_tuning",
+    settings=tuple(
+        {"start": start, "labels": 1000, "seed": seed, "longer": 4}
+        for seed in range(3)
+        for start in ("pretrained", "scratch")
     ),
     run=few_labels,
 )

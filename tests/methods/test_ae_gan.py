@@ -479,3 +479,7 @@ def test_a_corruption_that_gives_something_else_is_refused_before_the_first_step
 ) -> None:
     with pytest.raises(ValueError, match=r"corrupt gives .*: give a function that keeps"):
         Restorer(spoil, Plan("dense", (8,)), 4).accepts(torch.rand(2, 1, 28, 28), None)
+
+
+def test_a_kind_of_network_will_do_for_a_plan() -> None:
+    assert Restorer(lambda x: x, "dense", 4).plan == Plan("dense", (128,))

@@ -403,3 +403,21 @@ def test_its_error_measures_like_chapter_ones(make) -> None:
         errors_of(make().reconstruct, dataset()).shape
         == errors_of(Autoencoder(Plan("dense", (8,))).reconstruct, dataset()).shape
     )
+
+
+def test_sides_go_up_to_256_pixels() -> None:
+    assert MAE((1, 28, 256), width=8, heads=2, depth=1, decoder_width=8, decoder_heads=2).shape == (
+        1,
+        28,
+        256,
+    )
+    for shape in ((1, 28, 257), (1, 27, 28), (1, 260, 28)):
+        with pytest.raises(ValueError, match="give pictures of 28 to 256 pixels a side"):
+            MAE(shape)
+
+
+def test_a_picture_gets_the_class_with_the_largest_logit() -> None:
+    method, x = Classifier(small().encoder, classes=4), torch.rand(7, *small().shape)
+    found, logits = method.classify(x), method(x)
+    assert found.shape == (7,) and logits.shape == (7, 4)
+    assert torch.equal(logits.gather(1, found[:, None])[:, 0], logits.amax(1))

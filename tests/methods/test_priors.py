@@ -131,3 +131,15 @@ def test_a_gaussian_has_no_parts() -> None:
 def test_sizes_that_are_not_positive_are_refused(make) -> None:
     with pytest.raises(ValueError, match=r"is (0|-1|1)"):
         make()
+
+
+def test_the_rolls_noise_is_gaussian_around_the_roll() -> None:
+    n = 20_000
+
+    def drawn(noise: float) -> torch.Tensor:
+        return SwissRollPrior(noise=noise).draw(n, generator=torch.Generator().manual_seed(0))
+
+    # the same numbers of the generator make the same places on the roll, and the same noise
+    noise = (drawn(0.5) - drawn(1e-9)) / 0.5
+    assert noise.mean().abs() < 4 / n**0.5 and (noise.std() - 1).abs() < 0.02
+    assert (noise.abs() < 1).float().mean().item() == pytest.approx(0.683, abs=0.01)

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
-from gencourse.data import load
+from gencourse.data import ImageDataset, load
 from gencourse.evaluation import features_of, linear_probe
 from gencourse.losses import masked_patch_loss
-from gencourse.methods import MAE
+from gencourse.methods import MAE, Classifier
 from gencourse.networks import patchify
+from gencourse.presets import preset
 from gencourse.studies import mae, read, reproduce
 from gencourse.studies.engine import Study
 from gencourse.studies.masked_digit import AnyShare, masked_error, train_masked_digit
@@ -27,7 +29,9 @@ def smoke(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mae, "_LABELS", 50)
     monkeypatch.setattr(mae, "_PROBED", 300)
     tuned = mae.fine_tune
-    monkeypatch.setattr(mae, "fine_tune", lambda encoder, data, seed: tuned(encoder, data, seed, epochs=1))
+    monkeypatch.setattr(
+        mae, "fine_tune", lambda encoder, data, seed, epochs=1: tuned(encoder, data, seed, epochs=1)
+    )
 
 
 @pytest.mark.parametrize("study", [mae.MASK_RATIO, mae.MAE_VARIANTS], ids=lambda study: study.name)
@@ -44,6 +48,20 @@ def test_few_labels_are_compared_on_the_same_pictures(start: str) -> None:
     row = mae.few_labels(start, 60, seed=0)
     assert set(row) == {"accuracy"} and 0 <= row["accuracy"] <= 1
     assert {"start": start, "labels": 100, "seed": 2} in mae.FEW_LABELS.settings
+
+
+def test_longer_fine_tuning_is_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def watched(encoder: nn.Module, data: ImageDataset, seed: int, epochs: int) -> Classifier:
+        asked.append(epochs)
+        return Classifier(encoder)
+
+    monkeypatch.setattr(mae, "fine_tune", watched)
+    for longer in (1, 4):
+        mae.few_labels("scratch", 60, seed=0, longer=longer)
+    assert asked == [4 * preset().epochs, 16 * preset().epochs]
+    assert {row["longer"] for row in mae.LONGER_TUNING.settings} == {4}
 
 
 @pytest.mark.parametrize("start", ["PCA 128", "untrained", "2 passes", "8 passes"])
