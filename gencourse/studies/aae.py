@@ -267,7 +267,11 @@ AUGMENTATION_AAE = Study(
 
 CODE_PANEL = Study(
     name="code_panel",
-    settings=tuple({"method": m, "seed": s} for s in range(3) for m in ("AE", "VAE", "AAE", "WAE-MMD")),
+    settings=tuple(
+        {"method": m, "seed": s}
+        for s in range(3)
+        for m in ("AE", "VAE", "AAE", "WAE-MMD", "AAE, convolutional")
+    ),
     run=code_panel,
 )
 
