@@ -122,7 +122,7 @@ def check_destination(path: str | Path, size: int) -> None:
             the disk has too little room.
     """
     target = _target(path)
-    need_whole("size", size, 0, 2**63 - 1)
+    need_whole("size", size, 0)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = _part(target)

@@ -482,7 +482,7 @@ def test_the_judge_without_labels_judges_as_without_a_label_told() -> None:
     assert not torch.equal(method.score(z, torch.zeros(5, dtype=torch.int64)), unknown)
 
 
-@pytest.mark.parametrize("method", [ClusteringAAE, SemiSupervisedAAE])
+@pytest.mark.parametrize("method", [ConditionalAAE, ClusteringAAE, SemiSupervisedAAE])
 def test_one_class_is_no_choice(method: type) -> None:
     with pytest.raises(ValueError, match="classes is 1: give at least 2"):
         method(Plan("dense", (8,)), 2, classes=1)

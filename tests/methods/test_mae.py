@@ -411,7 +411,7 @@ def test_sides_go_up_to_256_pixels() -> None:
         28,
         256,
     )
-    for shape in ((1, 28, 257), (1, 27, 28), (1, 260, 28)):
+    for shape in ((1, 28, 257), (1, 257, 28), (1, 27, 28), (1, 28, 27)):
         with pytest.raises(ValueError, match="give pictures of 28 to 256 pixels a side"):
             MAE(shape)
 
@@ -421,3 +421,13 @@ def test_a_picture_gets_the_class_with_the_largest_logit() -> None:
     found, logits = method.classify(x), method(x)
     assert found.shape == (7,) and logits.shape == (7, 4)
     assert torch.equal(logits.gather(1, found[:, None])[:, 0], logits.amax(1))
+
+
+def test_the_repaired_recipe_halves_twice_and_doubles_twice() -> None:
+    network = MaskedConvAutoencoder()
+    sizes, x = [], torch.rand(1, 2, 28, 28)
+    for layer in (*network.encoder, *network.decoder):
+        x = layer(x)
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            sizes.append(tuple(x.shape[1:]))
+    assert sizes == [(64, 14, 14), (128, 7, 7), (8, 7, 7), (128, 7, 7), (64, 14, 14), (1, 28, 28)]

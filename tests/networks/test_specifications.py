@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from gencourse.methods import MaskedConvAutoencoder
 from gencourse.networks import (
     GaussianEncoder,
     Plan,
+    ViTEncoder,
     attention,
     conv_discriminator,
     conv_generator,
@@ -19,6 +19,7 @@ from gencourse.networks import (
     dense_discriminator,
     dense_generator,
     fill_and_restore,
+    sincos_positions,
 )
 
 LEAKY = {
@@ -54,16 +55,6 @@ def test_pictures_are_halved_until_a_side_is_below_eight(shape: tuple[int, int, 
     assert min(shape[1:]) / 2**halvings <= 7 < min(shape[1:]) / 2 ** (halvings - 1)
 
 
-def test_the_repaired_recipe_halves_twice_and_doubles_twice() -> None:
-    network = MaskedConvAutoencoder()
-    sizes, x = [], torch.rand(1, 2, 28, 28)
-    for layer in (*network.encoder, *network.decoder):
-        x = layer(x)
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            sizes.append(tuple(x.shape[1:]))
-    assert sizes == [(64, 14, 14), (128, 7, 7), (8, 7, 7), (128, 7, 7), (64, 14, 14), (1, 28, 28)]
-
-
 def test_a_plan_cannot_be_changed_behind_a_networks_back() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Plan("dense").kind = "conv"  # type: ignore[misc]
@@ -90,3 +81,9 @@ def test_no_picture_is_no_error() -> None:
 def test_an_order_of_places_is_int64_and_one_a_picture(restore: torch.Tensor) -> None:
     with pytest.raises((ValueError, TypeError), match="restore is"):
         fill_and_restore(torch.zeros(2, 3, 5), torch.zeros(5), restore)
+
+
+def test_an_encoder_knows_rows_from_columns() -> None:
+    positions = ViTEncoder((1, 28, 56), 7, 16, depth=0, heads=2).positions
+    assert torch.equal(positions, sincos_positions(4, 8, 16))
+    assert not torch.equal(positions, sincos_positions(8, 4, 16))

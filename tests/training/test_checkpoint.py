@@ -26,7 +26,7 @@ from gencourse.training import (
     save_weights,
     write_checkpoint,
 )
-from gencourse.training.checkpoint import clear_leftovers
+from gencourse.training.checkpoint import clear_leftovers, differences, identity
 
 SMALL = Plan("dense", (8,))
 
@@ -484,3 +484,11 @@ def test_floats_may_change_their_size_and_nothing_else_its_type(tmp_path: Path) 
         CheckpointError, match=r"'num_batches_tracked' as torch.float32, this method as torch.int64"
     ):
         load_weights(tmp_path / "w", norm)
+
+
+def test_nothing_is_compared_where_one_side_knows_no_arguments(make_toy: type) -> None:
+    plain, method = nn.Linear(2, 2), make_toy()
+    facts = identity(method)
+    assert "arguments" in facts and "arguments" not in identity(plain)
+    assert differences(facts, plain) == []
+    assert differences(identity(plain), method) == []
