@@ -15,7 +15,7 @@ from gencourse.studies.ae_gan import (
     TRADE_OFF,
     train_hybrid,
 )
-from gencourse.studies.autoencoder import RATE_DISTORTION
+from gencourse.studies.autoencoder import OVERFITTING, RATE_DISTORTION
 from gencourse.studies.engine import RESULTS, Study, read, reproduce
 from gencourse.studies.gan import (
     AUGMENTATION,
@@ -47,6 +47,7 @@ STUDIES = {
     study.name: study
     for study in (
         RATE_DISTORTION,
+        OVERFITTING,
         SIX_LOSSES,
         JUDGE_AHEAD,
         OVER_TIME,
@@ -82,6 +83,7 @@ __all__ = [
     "MAE_PASSES",
     "MAE_VARIANTS",
     "MASK_RATIO",
+    "OVERFITTING",
     "OVER_TIME",
     "RATE_DISTORTION",
     "RESTORING",
