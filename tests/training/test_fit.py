@@ -1,6 +1,8 @@
 """fit: the same as the loop written by hand, reproducible, resumable, and plain about what it cannot use."""
 
 import math
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -564,3 +566,34 @@ def test_a_method_with_batch_norm_refuses_data_or_mini_batches_of_one_picture(
         fit(make_toy(), toy_data.take(1), **QUIET)
     with pytest.raises(ValueError, match=r"^batch_size is 1: this Toy needs at least 2 pictures"):
         fit(make_toy(), toy_data, **{**QUIET, "batch_size": 1})
+
+
+@pytest.mark.parametrize("least", [1, 2, 3])
+def test_as_many_mini_batches_are_announced_as_come(least: int) -> None:
+    loop = sys.modules["gencourse.training.fit"]
+    for images in range(least, 30):
+        rows = torch.arange(images)
+        for size in range(least, 9):
+            joined = list(loop._joined(zip(rows.split(size), rows.split(size), strict=True), least))
+            assert len(joined) == loop._batches(images, size, least), (images, size)
+            assert torch.equal(torch.cat([x for x, _ in joined]), rows)
+            assert all(len(x) >= least and len(x) <= size + least - 1 for x, _ in joined)
+            whole, rest = divmod(images, size)  # a rest that is large enough stays a mini-batch of its own
+            assert len(joined) == max(whole + (rest >= least), 1)
+
+
+def test_the_bar_knows_its_length_and_goes_and_the_time_is_that_of_the_run(
+    make_toy: type, toy_data: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+
+    def bar(batches, **options):
+        shown.append(options)
+        return batches
+
+    monkeypatch.setattr(sys.modules["gencourse.training.fit"], "tqdm", bar)
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    start = time.perf_counter()
+    history = fit(make_toy(), toy_data, epochs=2, **{**QUIET, "progress": True})
+    assert 0 < history.seconds <= time.perf_counter() - start
+    assert [one["total"] for one in shown] == [5, 5] and not any(one["leave"] for one in shown)
