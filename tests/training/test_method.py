@@ -79,3 +79,26 @@ def test_a_seed_is_any_whole_number_below_two_to_the_sixty_three() -> None:
     for seed in (-1, 2**63):
         with pytest.raises(ValueError, match=f"seed is {seed}"), seeded(seed):
             pass
+
+
+def test_pictures_outside_their_range_are_refused_and_points_may_be_anywhere() -> None:
+    class Pictures(Bare):
+        shape = (1, 2, 2)
+
+    class Points(Bare):
+        shape = (2,)  # type: ignore[assignment]
+
+    Pictures().accepts(torch.rand(3, 1, 2, 2), None)
+    Points().accepts(torch.tensor([[-5.0, 9.0]]), None)
+    with pytest.raises(ValueError, match="data"):
+        Pictures().accepts(torch.full((3, 1, 2, 2), 2.0), None)
+    for bad in (torch.full((1, 2), float("nan")), torch.zeros(1, 3)):
+        with pytest.raises(ValueError, match="data"):
+            Points().accepts(bad, None)
+
+
+def test_one_picture_is_a_mini_batch_unless_there_is_a_batch_norm() -> None:
+    method = Bare()
+    assert method.least_batch == 1
+    method.norm = torch.nn.BatchNorm1d(2)
+    assert method.least_batch == 2
