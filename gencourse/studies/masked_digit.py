@@ -79,6 +79,7 @@ def train_masked_digit(
         path,
         model.half(),
         command="python -m gencourse.studies.masked_digit",
+        trained_as="gencourse.studies.AnyShare: another number of hidden patches in every mini-batch",
         images=images,
         epochs=epochs,
         precision=precision,
