@@ -150,6 +150,15 @@ def half_mask(n: int, patches: int) -> Tensor:
     return (torch.arange(patches) % 2).float().expand(n, patches).clone()
 
 
+def one(method: Any, data: Any) -> float:
+    """A metric."""
+    return 1.0
+
+
+def nothing(method: Any, history: Any) -> None:
+    """Something to do after an epoch."""
+
+
 def linear_decoder() -> Any:
     return made("methods.Autoencoder", network=Plan("dense", (8,)), code_size=2)
 
@@ -505,8 +514,18 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             device="cpu",
             clip=1.0,
             average=0.9,
+            validation=images(),
+            metrics={"one": one},
+            watch="one",
+            stop_after=2,
+            on_epoch=nothing,
             checkpoint=new_path(".safetensors"),
         ),
+        "validate": lambda: dict(
+            method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
+            metrics={"one": one},
+        ),
+        "SaveSamples": lambda: dict(folder=folder() / "samples", pictures=pictures()),
         "Update": lambda: dict(players=updater()[0].players, optimizers=updater()[0].optimizers, clip=1.0),
         "adam": lambda: dict(parameters=[nn.Parameter(numbers(3))], lr=1e-3, betas=(0.9, 0.999)),
         "History": lambda: dict(epochs=[{"loss": 1.0, "seconds": 1.0}], averaged=None),
@@ -631,6 +650,7 @@ NOT_CALLED = {
     "training.Mover": "a protocol",
     "training.Schedule": "a type",
     "training.Method": "abstract",
+    "training.TensorBoard": "needs a package that the course does not",
     "methods.Prior": "abstract",
     "exercises.Exercise": "a record of the course's own",
     "exercises.Wrong": "a record of the course's own",

@@ -1,5 +1,6 @@
 """The one loop: players and their updates, fit, history, checkpoints, devices."""
 
+from gencourse.training.callbacks import SaveSamples, TensorBoard
 from gencourse.training.checkpoint import (
     CheckpointError,
     check_destination,
@@ -13,6 +14,7 @@ from gencourse.training.history import History
 from gencourse.training.method import Method, Mover, built_with, seeded
 from gencourse.training.schedule import Schedule, WarmupCosine, scaled_learning_rate, warmup_cosine
 from gencourse.training.update import NonFiniteLossError, Update, adam
+from gencourse.training.watch import validate
 
 __all__ = [
     "Batches",
@@ -21,7 +23,9 @@ __all__ = [
     "Method",
     "Mover",
     "NonFiniteLossError",
+    "SaveSamples",
     "Schedule",
+    "TensorBoard",
     "Update",
     "WarmupCosine",
     "adam",
@@ -34,6 +38,7 @@ __all__ = [
     "save_weights",
     "scaled_learning_rate",
     "seeded",
+    "validate",
     "warmup_cosine",
     "write_checkpoint",
 ]

@@ -122,7 +122,7 @@ def check_destination(path: str | Path, size: int) -> None:
             the disk has too little room.
     """
     target = _target(path)
-    need_whole("size", size, 0)
+    need_whole("size", size, 0, 2**63 - 1)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = _part(target)
@@ -217,12 +217,13 @@ def _need_known(ignore: Iterable[str], facts: dict[str, Any], method: nn.Module)
         need_one_of("ignore", name, known)
 
 
-def trained_weights(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The method's weights in a file, of either kind."""
+def trained_weights(tensors: dict[str, Tensor], *, best: bool = True) -> dict[str, Tensor]:
+    """The method's weights in a file, of either kind: those of its best epoch, if it kept them and `best`."""
+    kept = {name.removeprefix("best/"): t for name, t in tensors.items() if name.startswith("best/")}
     return {
         name.removeprefix("method/"): tensor
-        for name, tensor in tensors.items()
-        if not name.startswith(("average/", "optimizer/", "rng/"))
+        for name, tensor in (kept if kept and best else tensors).items()
+        if not name.startswith(("average/", "optimizer/", "rng/", "best/"))
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,8 +23,12 @@ from gencourse.training.method import Method, seeded
 from gencourse.training.saved_run import restore_run, run_facts, run_size, save_run
 from gencourse.training.schedule import Schedule, factor_of
 from gencourse.training.update import Update, adam
+from gencourse.training.watch import Metric, Watch
 
 __all__ = ["Batches", "choose_device", "fit"]
+
+OnEpoch = Callable[[Method, History], object]
+"""What may be called after each epoch."""
 
 _PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
@@ -72,6 +76,11 @@ def fit(
     seed: int = 0,
     clip: float | None = None,
     average: float | None = None,
+    validation: Any = None,
+    metrics: Mapping[str, Metric] | None = None,
+    watch: str | None = None,
+    stop_after: int | None = None,
+    on_epoch: OnEpoch | Sequence[OnEpoch] = (),
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
@@ -94,6 +103,12 @@ def fit(
             threads: same result, also with other runs in other threads, which wait for each other.
         clip: largest norm of a player's gradient.
         average: keep an exponential moving average of the weights with this decay, for example 0.999.
+        validation: pictures that the method does not learn from; after each epoch its losses on them are recorded
+            as "validation NAME", see `validate`. With `average` they are those of the averaged weights.
+        metrics: more to measure then, by name: functions of the method and these pictures.
+        watch: which of the validated values tells a gain, smaller being better; the first when not given.
+        stop_after: end after so many epochs without gain. The best weights are kept, and put back at the end.
+        on_epoch: called after each epoch with the method and the history so far: one function, or several.
         checkpoint: file to save the run to after every epoch.
         resume: go on from that file if it exists. It must come from a run of an equal method, equal options
             and the same data. On a CPU the result is that of an uninterrupted run.
@@ -115,10 +130,12 @@ def fit(
         method, len(data), epochs, batch_size, learning_rate, schedule, precision, seed, clip, average
     )
     _check_data(method, data, batch_size)
+    watching = _watching(method, validation, metrics, watch, stop_after)
+    calls = _calls(on_epoch)
     _check_checkpoint(checkpoint, resume)
     path = None
     if checkpoint is not None:
-        check_destination(checkpoint, run_size(method, average))
+        check_destination(checkpoint, run_size(method, average, best=stop_after is not None))
         path = Path(checkpoint)
     target = choose_device(device)
     method.to(target)
@@ -149,16 +166,25 @@ def fit(
             seed=seed,
             clip=clip,
             average=average,
+            watch=watching,
         )
 
     if hasattr(data, "to"):
         data = data.to(target)  # once a run, not once an epoch
+    if watching is not None:
+        if hasattr(watching.data, "to"):
+            watching.data = watching.data.to(target)
+        watching.check(method)
     with seeded(seed), _training(method), _interruptible(history, epochs, path):
         shuffle = torch.Generator().manual_seed(seed)
         if path is not None and resume:
-            restore_run(path, method, update, averaged, shuffle, history, facts)
+            best = restore_run(path, method, update, averaged, shuffle, history, facts)
+            if watching is not None:
+                watching.best = best
         total = _batches(len(data), batch_size, method.least_batch)
         for epoch in range(len(history), epochs):
+            if watching is not None and watching.is_over(history):
+                break
             records: dict[str, list[Tensor]] = defaultdict(list)
             counts: dict[str, list[int]] = defaultdict(list)  # a step may record a name only now and then
             start = time.perf_counter()
@@ -179,9 +205,18 @@ def fit(
                     counts[name].append(len(x))
             update.check()
             means = {name: _mean(values, counts[name]) for name, values in records.items()}
-            history.epochs.append({**means, "seconds": time.perf_counter() - start})
+            seconds = {"seconds": time.perf_counter() - start}
+            seen = {} if watching is None else watching.look(method, averaged)
+            history.epochs.append({**means, **seen, **seconds})
+            if watching is not None:
+                watching.keep(history, method, averaged)
             if path is not None:
-                save_run(path, method, update, averaged, shuffle, history, facts)
+                kept = None if watching is None else watching.best
+                save_run(path, method, update, averaged, shuffle, history, facts, kept)
+            for call in calls:
+                call(method, history)
+        if watching is not None:
+            watching.put_back(method, averaged)
     return history
 
 
@@ -219,6 +254,36 @@ def _interruptible(history: History, epochs: int, path: Path | None) -> Iterator
         else:
             rest = f"nothing is saved yet in {str(path)!r}."
         raise Interrupted(f"{stopped}: {rest}") from None
+
+
+def _watching(
+    method: Method,
+    validation: Any,
+    metrics: Mapping[str, Metric] | None,
+    watch: str | None,
+    stop_after: int | None,
+) -> Watch | None:
+    """What is looked at after each epoch; None if nothing is."""
+    if validation is None:
+        for name, value in (("metrics", metrics), ("watch", watch), ("stop_after", stop_after)):
+            if value is not None:
+                raise ValueError(
+                    f"{name} is {shown(value)} but validation is None: give pictures to look at."
+                )
+        return None
+    data = as_dataset(validation)
+    if len(data) < 1:
+        raise ValueError("validation is empty: give at least one picture.")
+    _check_data(method, data, len(data))
+    return Watch(data, min(256, len(data)), metrics, watch, stop_after)
+
+
+def _calls(on_epoch: OnEpoch | Sequence[OnEpoch]) -> Sequence[OnEpoch]:
+    calls = on_epoch if isinstance(on_epoch, Sequence) else [on_epoch]
+    for call in calls:
+        if not callable(call):
+            raise TypeError(f"on_epoch is {shown(call)}: give functions of a method and a history.")
+    return calls
 
 
 def _check_data(method: Method, data: Batches, batch_size: int) -> None:

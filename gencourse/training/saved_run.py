@@ -29,6 +29,7 @@ from gencourse.training.identity import describe, describe_data, same
 from gencourse.training.method import Method
 from gencourse.training.schedule import Schedule
 from gencourse.training.update import Update
+from gencourse.training.watch import Watch
 
 __all__ = ["restore_run", "run_facts", "run_size", "save_run"]
 
@@ -47,6 +48,7 @@ def run_facts(
     seed: int,
     clip: float | None,
     average: float | None,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """What decides the result of a run, in words that JSON can hold; `restore_run` compares them.
 
@@ -61,8 +63,15 @@ def run_facts(
         seed: of shuffling and noise.
         clip: largest norm of a gradient.
         average: decay of the moving average.
+        watch: what is validated, if anything.
     """
     pictures = describe_data(data)
+    watched = {
+        "validation": None if watch is None else describe_data(watch.data)["data"],
+        "metrics": None if watch is None else sorted(watch.metrics),
+        "watch": None if watch is None else watch.watch,
+        "stop_after": None if watch is None else watch.stop_after,
+    }
     return {
         **identity(method),
         "seed": describe(seed),
@@ -77,15 +86,19 @@ def run_facts(
         "schedule": describe(schedule),
         "images": pictures["images"],
         "data": pictures["data"],
+        **watched,
         "ran_on": [_here(method)],
     }
 
 
-def run_size(method: Method, average: float | None = None) -> int:
-    """About how many bytes a saved run takes: weights, their average, two moments for each player's weights."""
-    weights = _bytes(method.state_dict().values())
+def run_size(method: Method, average: float | None = None, *, best: bool = False) -> int:
+    """About how many bytes a saved run takes: weights, their average, two moments for each player's weights.
+
+    With `best`, also the weights of the best epoch.
+    """
+    weights = _bytes(method.state_dict().values()) * (1 if average is None else 2)
     moments = 2 * sum(_bytes(parameters) for parameters in method.players().values())
-    return weights * (1 if average is None else 2) + moments + _HEADER
+    return weights * (2 if best else 1) + moments + _HEADER
 
 
 def save_run(
@@ -96,8 +109,9 @@ def save_run(
     shuffle: torch.Generator,
     history: History,
     facts: dict[str, Any],
+    best: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write a run after an epoch, all or nothing.
+    """Write a run after an epoch, all or nothing; `best` are weights of an earlier epoch to keep beside it.
 
     Raises:
         CheckpointError: a weight, an average or a moment is NaN or infinite; the old file is as it was.
@@ -108,6 +122,7 @@ def save_run(
     for player, optimizer in update.optimizers.items():
         for index, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{player}/{index}/{key}": value for key, value in state.items()}
+    tensors |= {f"best/{name}": value for name, value in (best or {}).items()}
     tensors |= {"rng/shuffle": shuffle.get_state(), "rng/cpu": torch.get_rng_state()}
     if method.device.type == "cuda":
         tensors["rng/cuda"] = torch.cuda.get_rng_state(method.device)
@@ -122,8 +137,8 @@ def restore_run(
     shuffle: torch.Generator,
     history: History,
     facts: dict[str, Any],
-) -> None:
-    """Put a saved run back, if the file exists: all of it, or nothing.
+) -> dict[str, Tensor]:
+    """Put a saved run back, if the file exists: all of it, or nothing. Gives the weights of its best epoch, if kept.
 
     Everything is compared before anything is touched. Another number of threads, device or version of torch
     is allowed, noted in the facts, and warned about: the result may then differ in the last digits.
@@ -133,7 +148,7 @@ def restore_run(
     """
     clear_leftovers(path)
     if not path.exists():
-        return
+        return {}
     tensors, saved = read_checkpoint(path)
     if not (
         isinstance(saved.get("steps"), dict) and isinstance(saved.get("epochs"), list) and saved.get("ran_on")
@@ -143,10 +158,13 @@ def restore_run(
             "or give another path."
         )
     _need_same_run(path, saved, method, facts)
-    weights = fitting_weights(path, trained_weights(tensors), method, exact=True)
+    weights = fitting_weights(path, trained_weights(tensors, best=False), method, exact=True)
     mean = _under("average/", tensors)
     if averaged is not None:
         mean = fitting_weights(path, mean, averaged, exact=True)
+    best = _under("best/", tensors)
+    if best:
+        fitting_weights(path, _under("method/", best), method, exact=True)
     moments = {
         player: _moments(path, player, _under(f"optimizer/{player}/", tensors), optimizer)
         for player, optimizer in update.optimizers.items()
@@ -171,6 +189,7 @@ def restore_run(
         torch.cuda.set_rng_state(tensors["rng/cuda"], method.device)
     history.epochs.extend(saved["epochs"])
     update.steps.update(saved["steps"])
+    return best
 
 
 def _need_same_run(path: Path, saved: dict[str, Any], method: Method, facts: dict[str, Any]) -> None:

@@ -492,3 +492,10 @@ def test_nothing_is_compared_where_one_side_knows_no_arguments(make_toy: type) -
     assert "arguments" in facts and "arguments" not in identity(plain)
     assert differences(facts, plain) == []
     assert differences(identity(plain), method) == []
+
+
+def test_a_size_that_no_file_can_have_is_a_wrong_size_and_not_a_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"size is {2**63}"):
+        check_destination(tmp_path / "run", 2**63)
+    with pytest.raises(CheckpointError, match="free"):
+        check_destination(tmp_path / "run", 2**63 - 1)
