@@ -257,12 +257,13 @@ class ImageDataset:
             yield x.float().div_(255), y
 
 
-def as_dataset(data: Any) -> Any:
+def as_dataset(data: Any, name: str = "data") -> Any:
     """What a method can be trained on: a dataset as it is, a tensor of pictures as an `ImageDataset`.
 
     Args:
         data: an `ImageDataset`, a `PointDataset` or anything else that has a length and `batches`; or pictures,
             shape (N, C, H, W), as `ImageDataset.from_tensor` takes them.
+        name: of the argument, for the sentences.
 
     Returns:
         An object with a length and with `batches`.
@@ -274,13 +275,13 @@ def as_dataset(data: Any) -> Any:
     if isinstance(data, Tensor):
         if data.dim() == 2:
             raise ValueError(
-                f"data has shape {tuple(data.shape)}: give pictures, (N, C, H, W), for example by data.view(-1, 1, "
+                f"{name} has shape {tuple(data.shape)}: give pictures, (N, C, H, W), for example by {name}.view(-1, 1, "
                 "28, 28), or points as a PointDataset."
             )
         return ImageDataset.from_tensor(data)
     if not isinstance(data, type) and callable(getattr(data, "batches", None)) and hasattr(data, "__len__"):
         return data
-    raise TypeError(f"data is {_kind_of(data)}: give {_instead_of(data)}.")
+    raise TypeError(f"{name} is {_kind_of(data)}: give {_instead_of(data)}.")
 
 
 def _kind_of(data: Any) -> str:

@@ -271,7 +271,7 @@ def _watching(
                     f"{name} is {shown(value)} but validation is None: give pictures to look at."
                 )
         return None
-    data = as_dataset(validation)
+    data = as_dataset(validation, "validation")
     if len(data) < 1:
         raise ValueError("validation is empty: give at least one picture.")
     _check_data(method, data, len(data))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from gencourse.data import as_dataset
 from gencourse.errors import need_kind, need_named, need_number, need_size, shown
 from gencourse.training.history import History
 from gencourse.training.method import Method, seeded
@@ -50,6 +51,7 @@ def validate(
         TypeError, ValueError: an argument cannot be used, or a metric gives no number.
     """
     need_kind("method", method, Method, "a method, for example gencourse.methods.Autoencoder()")
+    data = as_dataset(data)
     need_size("batch_size", batch_size)
     metrics = _need_metrics(metrics)
     totals: dict[str, Tensor | float] = defaultdict(float)
@@ -94,6 +96,8 @@ class Watch:
     ) -> None:
         if stop_after is not None:
             need_size("stop_after", stop_after)
+        if watch is not None:
+            need_kind("watch", watch, str, "the name of a validated value")
         self.data, self.batch_size, self.metrics = data, batch_size, _need_metrics(metrics)
         self.watch, self.stop_after = watch, stop_after
         self.best: dict[str, Tensor] = {}

@@ -155,7 +155,7 @@ def test_what_is_validated_belongs_to_the_run(make_toy: type, toy_data: ImageDat
         ({"stop_after": 2}, "stop_after is 2 but validation is None"),
         ({"watch": "encoder"}, "watch is 'encoder' but validation is None"),
         ({"metrics": {"a": len}}, "metrics is .* but validation is None"),
-        ({"validation": 3}, "data is 3"),
+        ({"validation": 3}, "validation is 3"),
         ({"validation": torch.zeros(4, 1, 5, 5)}, r"data has shape|give"),
         (
             {"validation": True, "watch": "nothing"},
