@@ -30,7 +30,7 @@ from gencourse.evaluation import features_of as all_features
 from gencourse.methods import ClusteringAAE, SemiSupervisedAAE
 from gencourse.training import Method, seeded
 
-__all__ = ["MEANING", "Measured", "measure"]
+__all__ = ["MEANING", "Measured", "measure", "told"]
 
 MEANING = {
     "reconstruction_error": "squared error of a test picture, summed over pixels",
@@ -116,7 +116,7 @@ def _reconstructions(method: Method, test: ImageDataset, train: ImageDataset, se
     draws = torch.Generator(method.device).manual_seed(seed)
     parts = []
     for x, y in test.batches(1000, device=method.device):
-        parts.append(_told(method.reconstruct, x, y=y, generator=draws).cpu())
+        parts.append(told(method.reconstruct, x, y=y, generator=draws).cpu())
     x_hat, x = torch.cat(parts), test.to("cpu").x
     mean = MeanPicture(train.to("cpu"))
     found = {
@@ -183,7 +183,7 @@ def _classes(method: Method, test: ImageDataset, train: ImageDataset, seed: int)
     return {"accuracy": share_right(classify, test, device=method.device)}
 
 
-def _told(function: Callable[..., Tensor], x: Tensor, **known: Any) -> Tensor:
+def told(function: Callable[..., Tensor], x: Tensor, **known: Any) -> Tensor:
     """Call a method's ability with those of the known arguments that it takes."""
     takes = inspect.signature(function).parameters
     return function(x, **{name: value for name, value in known.items() if name in takes})

@@ -211,7 +211,10 @@ def test_the_digest_tells_folders_apart(folder: Path, tmp_path: Path) -> None:
             "with a WeightedRandomSampler",
         ),
         (lambda: stream(DataLoader(Records(), collate_fn=list)), "collate_fn of its own"),
-        (lambda: list(stream([{"a": 1}], size=4, workers=1).batches(1)), "none of them a picture's usual name"),  # type: ignore[arg-type]
+        (
+            lambda: list(stream([{"a": 1}], size=4, workers=1).batches(1)),
+            "none of them a picture's usual name",
+        ),  # type: ignore[arg-type]
         (lambda: list(stream([torch.zeros(2, 4, 4)], workers=0).batches(1)), "1 or 3 channels"),  # type: ignore[arg-type]
         (lambda: list(stream([torch.ones(1, 4, 4) * 9], workers=0).batches(1)), r"outside \[0, 1\]"),  # type: ignore[arg-type]
     ],
