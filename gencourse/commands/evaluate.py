@@ -56,7 +56,7 @@ def compare(
     if both[0].method.shape != both[1].method.shape:
         shapes = " and ".join("×".join(map(str, one.method.shape)) for one in both)
         raise ValueError(f"the runs are for pictures of {shapes}: compare two of the same shape.")
-    if both[0].source != both[1].source:
+    if not both[0].source.same_pictures(both[1].source):
         raise ValueError(
             f"the runs have other pictures, {both[0].source.data} and {both[1].source.data}: give --data, which "
             "both are measured on."
@@ -79,10 +79,8 @@ def compare(
 def _measured(found: Trained, pictures: int, seed: int) -> dict[str, Any]:
     from gencourse.studies import measure
 
-    test, train = found.source.test(), found.source.train()
-    if not hasattr(train, "take"):  # a stream: its first pictures will do for probes
-        train = test
-    measured = measure(found.method, test, train, pictures=pictures, seed=seed)  # type: ignore[arg-type]
+    test = found.source.test()
+    measured = measure(found.method, test, found.source.few(), pictures=pictures, seed=seed)
     return {
         "run": found.name,
         "method": type(found.method).__name__,

@@ -58,24 +58,38 @@ class Source:
         """The pictures to learn from."""
         if self.named:
             return self._sized(load(self.data, split="train"))
-        self._need_folder()
         if self.streamed:
-            return stream(self.data, size=self.size or 64, channels=self.channels, workers=self.workers)
+            return self._streamed(held_out=False)
         return self._limited(self._parts(held_out=False))
 
-    def test(self) -> ImageDataset:
-        """The pictures to measure on: a data set's test part, every tenth picture of a folder.
+    def few(self) -> ImageDataset:
+        """Pictures to learn from, in memory: of a stream its first ones, up to 2000."""
+        data = self.train()
+        return data if isinstance(data, ImageDataset) else _first(data)
 
-        Nothing is held out of a folder that was streamed; then these are its first pictures, up to 2000.
-        """
+    def test(self) -> ImageDataset:
+        """The pictures to measure on: a data set's test part, every tenth picture of a folder."""
         if self.named:
             return self._sized(load(self.data, split="test"))
-        self._need_folder()
         if self.streamed:
-            data = stream(self.data, size=self.size or 64, channels=self.channels, workers=self.workers)
-            x, y = next(iter(data.batches(2000)))
-            return ImageDataset(x.mul(255).round().to(torch.uint8), y, data.name, data.classes)
+            return _first(self._streamed(held_out=True))
         return self._limited(self._parts(held_out=True))
+
+    def same_pictures(self, other: Source) -> bool:
+        """Whether both mean the same pictures, however they are read."""
+        return (self.data, self.size, self.channels) == (other.data, other.size, other.channels)
+
+    def _streamed(self, held_out: bool) -> PictureStream:
+        self._need_folder()
+        data = stream(self.data, size=self.size or 64, channels=self.channels, workers=self.workers)
+        rows = self._rows(len(data), held_out)
+        return data.take(rows if self.limit is None else rows[: self.limit])
+
+    def _rows(self, n: int, held_out: bool) -> torch.Tensor:
+        rows = torch.arange(n)
+        if n < 2 * _EVERY:
+            return rows  # too few to hold any out
+        return rows[(rows % _EVERY == _EVERY - 1) == held_out]
 
     def _need_folder(self) -> None:
         if not Path(self.data).exists():
@@ -84,11 +98,9 @@ class Source:
             )
 
     def _parts(self, held_out: bool) -> ImageDataset:
+        self._need_folder()
         everything = load_folder(self.data, size=self.size or 64, channels=self.channels)
-        if len(everything) < 2 * _EVERY:
-            return everything  # too few to hold any out
-        kept = (torch.arange(len(everything)) % _EVERY == _EVERY - 1) == held_out
-        return everything.take(kept)
+        return everything.take(self._rows(len(everything), held_out))
 
     def _limited(self, data: ImageDataset) -> ImageDataset:
         return data if self.limit is None else data.take(min(self.limit, len(data)))
@@ -100,6 +112,12 @@ class Source:
         size = [self.size, self.size]
         images = torch.cat([resize(part, size, antialias=True) for part in data.images.split(1000)])
         return ImageDataset(images, data.labels, data.name, data.classes)
+
+
+def _first(data: PictureStream, most: int = 2000) -> ImageDataset:
+    """The first pictures of a stream, in memory."""
+    x, y = next(iter(data.batches(most)))
+    return ImageDataset(x.mul(255).round().to(torch.uint8), y, data.name, data.classes)
 
 
 def largest(x: torch.Tensor) -> torch.Tensor:

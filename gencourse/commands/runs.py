@@ -180,6 +180,7 @@ img.pixels { image-rendering: pixelated; width: 36rem; }
 div.wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .15rem .7rem; border-bottom: 1px solid #8884; }
+th:first-child, table.words th:last-child, table.words td:last-child { text-align: left; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 code { background: #8882; padding: .1rem .3rem; border-radius: 3px; overflow-wrap: anywhere; }
 """
@@ -208,7 +209,7 @@ def write_page(
 
         parts.append("<h2>Figures on held-out pictures</h2>")
         rows = [(name, f"{value:.4g}", MEANING.get(name, "")) for name, value in figures.items()]
-        parts.append(_table(("figure", "value", "what it is"), rows))
+        parts.append(_table(("figure", "value", "what it is"), rows, words=True))
     parts.append("<h2>Training</h2>")
     parts.append(_picture(folder / "curves.png", "Means of each recorded quantity over the epochs", ""))
     for name, words in (
@@ -262,14 +263,15 @@ def _picture(path: Path, words: str, kind: str) -> str:
     return f'<p>{alt}.</p>\n<img class="{kind}" alt="{alt}" src="data:image/png;base64,{data}">'
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]], *, words: bool = False) -> str:
+    """A table of numbers; with words in its last column, if it is said."""
     top = "".join(f'<th scope="col">{html.escape(one)}</th>' for one in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(one)}</td>" for one in row) + "</tr>\n" for row in rows
     )
-    return (
-        f'<div class="wide"><table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div>'
-    )
+    kind = ' class="words"' if words else ""
+    inside = f"<thead><tr>{top}</tr></thead>\n<tbody>\n{body}</tbody>"
+    return f'<div class="wide"><table{kind}>\n{inside}\n</table></div>'
 
 
 def as_text(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler, Subset
 from torch.utils.data.dataloader import default_collate
 
 from gencourse.data.folder import Found, check_form, find_pictures
 from gencourse.data.idx import DamagedFileError
 from gencourse.data.parts import check_generator, known_device
 from gencourse.data.pictures import check_background, check_white, fit_picture, read_bytes
-from gencourse.errors import need_callable, need_whole, shown
+from gencourse.errors import as_tensor, need_callable, need_tensor, need_whole, shown
 
 __all__ = ["PictureStream", "stream"]
 
@@ -62,6 +63,38 @@ class PictureStream:
 
     def __len__(self) -> int:
         return self._length
+
+    def take(self, index: Sequence[int] | Tensor) -> PictureStream:
+        """A stream of the pictures at these positions, for example all but every tenth.
+
+        Args:
+            index: positions from 0 to N − 1.
+
+        Raises:
+            TypeError: index is no row of whole numbers.
+            ValueError: there is no such position, or the dataset has no rows to choose from.
+        """
+        if not isinstance(self._pictures, _Rows):
+            raise ValueError("index cannot be taken: this dataset can only be gone through from its start.")
+        rows = as_tensor("index", index)
+        need_tensor("index", rows, "(K,)", kind="whole")
+        low, high = int(rows.min()), int(rows.max())
+        if low < 0 or high >= len(self):
+            raise ValueError(f"index goes from {low} to {high}: give 0 to {len(self) - 1}.")
+        chosen = rows.tolist()
+        found = self._found
+        if found is not None:
+            files = tuple(found.files[row] for row in chosen)
+            found = replace(found, files=files, labels=found.labels[rows.long()])
+        whole = self._pictures
+        return PictureStream(
+            _Rows(Subset(whole.dataset, chosen), whole.read, whole.shape),
+            len(chosen),
+            self.shape,
+            name=self.name,
+            workers=self._workers,
+            found=found,
+        )
 
     def digest(self) -> str | None:
         """16 hexadecimal digits of a folder's file names, sizes and labels: its pictures are not read for it.

@@ -32,6 +32,8 @@ from gencourse.training import Method, seeded
 
 __all__ = ["MEANING", "Measured", "measure", "told"]
 
+_LEAST = 20  # pictures from which anything can be said about two sets
+
 MEANING = {
     "reconstruction_error": "squared error of a test picture, summed over pixels",
     "mean_picture_error": "the same, when every picture is answered with the mean picture",
@@ -93,7 +95,10 @@ def measure(
     need_data("test", test)
     need_data("train", train)
     need_seed("seed", seed)
-    need_size("pictures", pictures, 20)
+    need_size("pictures", pictures, _LEAST)
+    for name, data in (("test", test), ("train", train)):
+        if len(data) < _LEAST:
+            raise ValueError(f"{name} has {len(data)} pictures: give at least {_LEAST} to measure on.")
     test, train = (data.take(min(pictures, len(data))) for data in (test, train))
     figures: dict[str, float] = {}
     missing: dict[str, str] = {}
