@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gencourse import __version__
-from gencourse.commands import export, reproduce
+from gencourse.commands import doctor, draw, evaluate, export, reproduce, show, train
 from gencourse.commands.answer import sentences
 
 __all__ = ["app"]
@@ -19,8 +19,20 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _verb in (reproduce.reproduce, export.export):  # in the order of the help
-    app.command(no_args_is_help=False)(sentences(_verb))
+_VERBS = (  # in the order of the help
+    ("train", train.train),
+    ("sample", draw.sample),
+    ("reconstruct", draw.reconstruct),
+    ("inpaint", draw.inpaint),
+    ("evaluate", evaluate.evaluate),
+    ("compare", evaluate.compare),
+    ("reproduce", reproduce.reproduce),
+    ("export", export.export),
+    ("doctor", doctor.doctor),
+    ("list", show.list_),
+)
+for _name, _verb in _VERBS:
+    app.command(_name)(sentences(_verb))
 
 
 def _print_version(wanted: bool) -> None:

@@ -207,6 +207,11 @@ def folder() -> Path:
     return root
 
 
+@functools.cache
+def streamed() -> Any:
+    return gencourse.data.stream(folder() / "pictures", size=8, workers=0)
+
+
 _FOLDER = tempfile.TemporaryDirectory()
 _COUNT = [0]
 
@@ -478,6 +483,13 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "PointDataset.to": lambda: dict(self=points(), device="cpu"),
         "load": lambda: dict(name="digits", root=folder()),
         "load_folder": lambda: dict(folder=folder() / "pictures", classes=("a", "b"), white=255.0),
+        "stream": lambda: dict(
+            source=folder() / "pictures", classes=("a", "b"), white=255.0, workers=0, read=None, length=None
+        ),
+        "PictureStream": lambda: dict(pictures=streamed()._pictures, length=1, shape=(3, 8, 8)),
+        "PictureStream.batches": lambda: dict(self=streamed(), batch_size=1),
+        "PictureStream.take": lambda: dict(self=streamed(), index=torch.tensor([0])),
+        "PictureStream.digest": lambda: dict(self=streamed()),
         "read_picture": lambda: dict(path=folder() / "pictures" / "a.png", white=255.0),
         "save_picture": lambda: dict(x=pixels(1, 28, 28), path=new_path(".png")),
         "read_idx": lambda: dict(path=folder() / "a.gz", sha256=None),

@@ -1,6 +1,7 @@
 """How a verb speaks: one sentence for bad input, JSON where it was asked for, and an exit code.
 
-0: done. 1: it ran, and found or met something wrong. 2: it was asked for something that cannot be done.
+0: done. 1: it ran, and found or met something wrong. 2: it was asked for something that cannot be done. 130: it was
+stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-__all__ = ["FAILED", "USAGE", "Json", "fail", "sentences", "tell"]
+__all__ = ["FAILED", "STOPPED", "USAGE", "Json", "fail", "sentences", "tell"]
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, STOPPED = 1, 2, 130  # 130 is what shells give for Ctrl-C
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for other programs.")]
 
@@ -44,7 +45,7 @@ def sentences(verb: _Verb) -> _Verb:
         try:
             return verb(*arguments, **options)
         except KeyboardInterrupt as stop:  # of `fit`: its sentence says how to go on
-            fail(str(stop) or "Stopped.", 130)
+            fail(str(stop) or "Stopped.", STOPPED)
         except ArithmeticError as error:  # a loss that is no longer a number
             fail(str(error), FAILED)
         except (ValueError, TypeError, OSError, NotImplementedError) as error:

@@ -1,4 +1,4 @@
-"""Images in: the embedded MNIST, torchvision's sets, scikit-learn's digits, your own folder. Points, too."""
+"""Images in: the embedded MNIST, torchvision's sets, scikit-learn's digits, your own folder, streams. Points, too."""
 
 from gencourse.data.dataset import ImageDataset, as_dataset
 from gencourse.data.folder import load_folder
@@ -6,10 +6,12 @@ from gencourse.data.idx import DamagedFileError, read_idx
 from gencourse.data.pictures import read_picture, save_picture
 from gencourse.data.points import PointDataset, ring
 from gencourse.data.sources import load
+from gencourse.data.stream import PictureStream, stream
 
 __all__ = [
     "DamagedFileError",
     "ImageDataset",
+    "PictureStream",
     "PointDataset",
     "as_dataset",
     "load",
@@ -18,4 +20,5 @@ __all__ = [
     "read_picture",
     "ring",
     "save_picture",
+    "stream",
 ]

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gencourse.data.dataset import ImageDataset
 from gencourse.data.parts import class_names
 from gencourse.data.pictures import SUFFIXES, check_background, check_white, read_bytes
 from gencourse.errors import need_whole, shown
 
-__all__ = ["load_folder"]
+__all__ = ["Found", "check_form", "find_pictures", "load_folder"]
 
 
 def load_folder(
@@ -56,14 +58,40 @@ def load_folder(
             value is white, or the pictures would not fit into memory (told before one is read).
         DamagedFileError: a file with a picture's name cannot be read as a picture, or is too large.
     """
-    if not isinstance(folder, str | os.PathLike):
-        raise TypeError(f"folder is {shown(folder)}: give a path, for example 'pictures/'.")
-    need_whole("size", size)
-    need_whole("channels", channels)
-    if channels not in (1, 3):
-        raise ValueError(f"channels is {channels}: give 1 (grey) or 3 (colour).")
+    check_form(size, channels)
     colour = check_background(background)
     check_white(white)
+    found = find_pictures(folder, classes)
+    shape = (channels, size, size)
+    _need_memory(found.root, len(found.files), shape)
+    # made once, in its final form, and filled in: the peak is little more than the data themselves
+    images = np.empty((len(found.files), *shape), dtype=np.uint8)
+    for row, path in enumerate(found.files):
+        images[row] = read_bytes(path, shape, colour, white)
+    return ImageDataset(torch.from_numpy(images), found.labels, found.root.resolve().name, found.classes)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The pictures of a folder, not read yet.
+
+    Attributes:
+        root: the folder.
+        files: its pictures, in the order of their paths.
+        labels: the class of each, int64 (N,); −1 for none.
+        classes: names of the classes.
+    """
+
+    root: Path
+    files: tuple[Path, ...]
+    labels: Tensor
+    classes: tuple[str, ...]
+
+
+def find_pictures(folder: str | Path, classes: Sequence[str] | None = None) -> Found:
+    """What `load_folder` would read; its arguments, and its errors as far as they concern these."""
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"folder is {shown(folder)}: give a path, for example 'pictures/'.")
     root = Path(folder)
     if not root.is_dir():
         wrong = "is a file" if root.exists() else "does not exist"
@@ -75,16 +103,18 @@ def load_folder(
         raise FileNotFoundError(
             f"folder {str(root)!r} holds no picture: put files ending in {', '.join(sorted(SUFFIXES))} in it."
         )
-    shape = (channels, size, size)
-    _need_memory(root, len(files), shape)
-    # made once, in its final form, and filled in: the peak is little more than the data themselves
-    images = np.empty((len(files), *shape), dtype=np.uint8)
-    for row, path in enumerate(files):
-        images[row] = read_bytes(path, shape, colour, white)
     number = {name: label for label, name in enumerate(names)}
     alone = -1 if names else 0
     labels = [number[parts[0]] if len(parts) > 1 else alone for parts in inside]
-    return ImageDataset(torch.from_numpy(images), torch.tensor(labels), root.resolve().name, names)
+    return Found(root, tuple(files), torch.tensor(labels), names)
+
+
+def check_form(size: int, channels: int) -> None:
+    """A side in pixels, and one channel or three."""
+    need_whole("size", size)
+    need_whole("channels", channels)
+    if channels not in (1, 3):
+        raise ValueError(f"channels is {channels}: give 1 (grey) or 3 (colour).")
 
 
 def _hidden(name: str) -> bool:

@@ -18,7 +18,15 @@ from gencourse.errors import need_number, need_pictures, need_tensor, need_whole
 if TYPE_CHECKING:  # Pillow is imported only where it is needed
     from PIL.Image import Image as Picture
 
-__all__ = ["SUFFIXES", "check_background", "check_white", "read_bytes", "read_picture", "save_picture"]
+__all__ = [
+    "SUFFIXES",
+    "check_background",
+    "check_white",
+    "fit_picture",
+    "read_bytes",
+    "read_picture",
+    "save_picture",
+]
 
 # what is a picture by its name; a format that this Pillow cannot read is named, not passed over
 SUFFIXES = frozenset(
@@ -174,6 +182,52 @@ def read_bytes(
             f"{path} is not a picture that can be read{_reason(error)}: repair or remove it."
         ) from None
     return pixels.reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def fit_picture(picture: Any, shape: tuple[int, int, int]) -> np.ndarray:
+    """A picture in memory as uint8 of that shape (C, H, W): resized to cover it, cropped around the centre.
+
+    Args:
+        picture: one of Pillow's; a tensor (C, H, W) or (H, W); or an array (H, W, C), (H, W) or (C, H, W). Numbers
+            are bytes, or floats in [0, 1].
+        shape: (C, H, W), with C 1 (grey) or 3 (colour).
+
+    Raises:
+        TypeError, ValueError: it is no picture; the sentence says what to give.
+    """
+    from PIL import Image, ImageOps
+
+    channels, height, width = shape
+    if isinstance(picture, Tensor):
+        picture = picture.detach().cpu().numpy()
+        if picture.ndim == 3:
+            picture = picture.transpose(1, 2, 0)
+    if isinstance(picture, np.ndarray):
+        picture = _from_array(picture)
+    if not isinstance(picture, Image.Image):
+        raise TypeError(f"a picture is {shown(picture)}: give one of Pillow's, a tensor, or an array.")
+    picture = _opaque(_eight_bits(picture, "", None), (255, 255, 255))
+    picture = picture.convert("RGB" if channels == 3 else "L")
+    if picture.size != (width, height):
+        picture = ImageOps.fit(picture, (width, height))
+    return np.asarray(picture).reshape(height, width, channels).transpose(2, 0, 1)
+
+
+def _from_array(values: np.ndarray) -> Picture:
+    """Bytes or floats in [0, 1], (H, W), (H, W, C) or (C, H, W), as one of Pillow's pictures."""
+    from PIL import Image
+
+    if values.ndim == 3 and values.shape[2] not in (1, 3) and values.shape[0] in (1, 3):
+        values = values.transpose(1, 2, 0)
+    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (1, 3)):
+        raise ValueError(f"a picture has shape {values.shape}: give (C, H, W) with 1 or 3 channels.")
+    if values.dtype.kind == "f":
+        if not (np.isfinite(values).all() and values.min() >= -1e-3 and values.max() <= 1 + 1e-3):
+            raise ValueError("a picture has floats outside [0, 1]: give floats in [0, 1], or bytes.")
+        values = (values * 255).round().clip(0, 255).astype(np.uint8)
+    elif values.dtype != np.uint8:
+        raise TypeError(f"a picture is {values.dtype}: give bytes (uint8), or floats in [0, 1].")
+    return Image.fromarray(np.ascontiguousarray(values[..., 0] if values.shape[2:] == (1,) else values))
 
 
 class _RangeError(Exception):

@@ -12,6 +12,7 @@ from gencourse.methods.mae import MAE, AllPatchesMAE
 from gencourse.methods.masked_conv import MaskedConvAutoencoder
 from gencourse.methods.paired import ContextEncoder, HoleFiller, PairedAEGAN, Restorer, degraded
 from gencourse.methods.priors import CategoricalPrior, GaussianPrior, MixturePrior, Prior, SwissRollPrior
+from gencourse.methods.trained import load_trained, trained_facts, trained_names
 from gencourse.methods.vae import VAE
 from gencourse.methods.vae_gan import VAEGAN
 
@@ -48,4 +49,7 @@ __all__ = [
     "dirac_path",
     "dirac_step",
     "load",
+    "load_trained",
+    "trained_facts",
+    "trained_names",
 ]

@@ -42,6 +42,7 @@ from gencourse.studies.mae import (
     trained_mae,
 )
 from gencourse.studies.masked_digit import AnyShare
+from gencourse.studies.measured import MEANING, Measured, measure
 
 STUDIES = {
     study.name: study
@@ -83,6 +84,7 @@ __all__ = [
     "MAE_PASSES",
     "MAE_VARIANTS",
     "MASK_RATIO",
+    "MEANING",
     "OVERFITTING",
     "OVER_TIME",
     "RATE_DISTORTION",
@@ -95,12 +97,14 @@ __all__ = [
     "AgreeingGAN",
     "AnyShare",
     "LabelsOnly",
+    "Measured",
     "Study",
     "augmentation",
     "fine_tune",
     "from_few",
     "hidden_errors",
     "labelled",
+    "measure",
     "middle_square",
     "pretrain",
     "read",

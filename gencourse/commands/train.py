@@ -1,0 +1,160 @@
+"""`gencourse train`: one method, some pictures, a folder with all that came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gencourse.commands.answer import STOPPED, Json, fail, tell
+from gencourse.commands.names import complete_data, complete_method
+
+__all__ = ["train"]
+
+
+def train(
+    method: Annotated[
+        str,
+        typer.Argument(
+            metavar="METHOD", help="Which method: see 'gencourse list'.", autocompletion=complete_method
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="A folder of pictures, or mnist, fashion_mnist, cifar10, digits.",
+            autocompletion=complete_data,
+        ),
+    ] = "mnist",
+    out: Annotated[Path, typer.Option(metavar="RUN", help="Folder of this run; it is made.")] = Path("run"),
+    size: Annotated[
+        int | None, typer.Option(help="Side of the pictures in pixels. [64 for a folder]")
+    ] = None,
+    channels: Annotated[int, typer.Option(help="Of a folder's pictures: 3 for colour, 1 for grey.")] = 3,
+    epochs: Annotated[int, typer.Option(help="Passes over the pictures, in total.")] = 5,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method; may be given often."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Pictures in a mini-batch.")] = 64,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Step size; the method's own when not given.")
+    ] = None,
+    average: Annotated[
+        float | None, typer.Option(help="Decay of a moving average of the weights, for example 0.999.")
+    ] = None,
+    clip: Annotated[float | None, typer.Option(help="Largest norm of a gradient.")] = None,
+    seed: Annotated[int, typer.Option(help="Of shuffling and noise.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    limit: Annotated[int | None, typer.Option(help="Use so many pictures at most.")] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Read a folder while training: it may be larger than memory.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes that read a stream.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    json_: Json = False,
+) -> None:
+    """Train a method and leave a folder: config, checkpoint, history, pictures and a page to look at.
+
+    Examples:
+
+      gencourse train autoencoder --epochs 3 --out runs/first
+
+      gencourse train gan --data photos/ --size 64 --epochs 50 --set r1=0.1 --out runs/gan
+
+      gencourse train gan --data photos/ --size 64 --epochs 80 --set r1=0.1 --out runs/gan --resume
+    """
+    from gencourse.commands.settings import class_of, read_settings
+
+    kind = class_of(method)
+    settings = read_settings(kind, set_ or [])
+    if out.exists() and not out.is_dir():
+        fail(f"--out is {str(out)!r}, a file: give a folder.")
+    if not resume and (out / "run.safetensors").exists():
+        fail(
+            f"--out is {str(out)!r}, which holds a run: add --resume to go on with it, or give another folder."
+        )
+
+    import torch
+
+    import gencourse
+    from gencourse.commands.pictures import Source
+    from gencourse.commands.runs import CHECKPOINT, CONFIG, write_history, write_page, write_pictures
+    from gencourse.commands.settings import build
+    from gencourse.training import choose_device, fit
+
+    source = Source(data, size, channels, stream, workers, limit)
+    pictures = source.train()
+    model = build(kind, pictures.shape, settings, pictures)
+    chosen = choose_device(device)
+    options: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "average": average,
+        "clip": clip,
+        "seed": seed,
+        "precision": precision,
+    }
+    config: dict[str, Any] = {
+        "method": kind.__name__,
+        "settings": settings,
+        "data": source.words(),
+        "pictures": len(pictures),
+        "shape": list(pictures.shape),
+        "training": options,
+        "command": " ".join(["gencourse", *sys.argv[1:]]),
+        "gencourse": gencourse.__version__,
+        "torch": str(torch.__version__),
+        "threads": torch.get_num_threads(),
+        "device": chosen.type,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    # before the first epoch, so that a run that was killed is found again
+    (out / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
+    checkpoint = out / CHECKPOINT
+    try:
+        history = fit(
+            model,
+            pictures,
+            device=chosen,
+            checkpoint=checkpoint,
+            resume=resume,
+            progress=not (quiet or json_),
+            **options,
+        )
+    except KeyboardInterrupt:
+        if not checkpoint.exists():
+            fail("Stopped before the first epoch was over: nothing is saved.", STOPPED)
+        fail(
+            f"Stopped; what was finished is in {checkpoint}. Go on by the same command with --resume.",
+            STOPPED,
+        )
+    finally:
+        if not checkpoint.exists():  # refused, or stopped: no trace of it
+            (out / CONFIG).unlink()
+            with contextlib.suppress(OSError):  # somebody else's files are in it
+                out.rmdir()
+    shown = history.averaged if history.averaged is not None else model
+    (out / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_history(out, history)
+    missing = write_pictures(out, shown, history, source.test())
+    page = write_page(out, config, history, missing)
+    last = {name: value for name, value in history.epochs[-1].items() if name != "seconds"}
+    tell(
+        json_,
+        {
+            "run": str(out),
+            "page": str(page),
+            "epochs": len(history),
+            "seconds": history.seconds,
+            "last": last,
+        },
+        f"{len(history)} epochs in {history.seconds:.0f} s. Look at {page}",
+    )

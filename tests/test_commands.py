@@ -1,0 +1,279 @@
+"""The verbs of the command line, run for real on a few pictures: what they leave, and what they refuse."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import Result
+from PIL import Image
+from typer.testing import CliRunner
+
+from gencourse import methods
+from gencourse.cli import app
+from gencourse.commands.doctor import Finding
+from gencourse.commands.holes import HOLES, hole
+from gencourse.commands.names import DATA, METHODS, complete_data, complete_method
+from gencourse.commands.settings import build, class_of, read_settings, settings_of
+from gencourse.data import load
+from gencourse.data.sources import _LOADERS
+from gencourse.training import Method
+
+ROOT = Path(methods.__file__).parents[2]
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for i in range(220):
+        (root / "ab"[i % 2]).mkdir(exist_ok=True)
+        picture = Image.fromarray(rng.integers(0, 256, (34, 40, 3), dtype=np.uint8))
+        picture.save(root / "ab"[i % 2] / f"{i:03}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+    """A short run on colour pictures."""
+    out = tmp_path_factory.mktemp("runs") / "vae"
+    done = call(
+        *("train", "VAE", "--data", photos, "--size", 28, "--epochs", 2, "--set", "code_size=4"),
+        *("--device", "cpu", "--quiet", "--out", out),
+    )
+    assert done.exit_code == 0, done.output
+    return out
+
+
+def test_the_names_are_those_of_the_rooms() -> None:
+    classes = {
+        name.lower()
+        for name in methods.__all__
+        if isinstance(getattr(methods, name), type) and issubclass(getattr(methods, name), Method)
+    }
+    assert set(METHODS) == classes - {"classifier"}  # which needs an encoder
+    assert set(DATA) == set(_LOADERS)
+    assert complete_method("sem") == ["semisupervisedaae"] and complete_data("fa") == ["fashion_mnist"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_can_be_built_for_pictures_of_another_shape(name: str) -> None:
+    kind = class_of(name)
+    few = load("mnist").take(200) if name == "semisupervisedaae" else None
+    shape = (1, 28, 28) if few else (3, 32, 32)
+    method = build(kind, shape, read_settings(kind, ["seed=3"]), few)
+    assert isinstance(method, kind) and method.shape == shape
+    assert "shape" not in settings_of(kind) and "prior" not in settings_of(kind)
+
+
+def test_settings_are_of_the_type_that_the_method_takes() -> None:
+    words = ["r1=0.1", "spectral_norm=true", "width=8", "loss=hinge"]
+    assert read_settings(methods.GAN, words) == dict(r1=0.1, spectral_norm=True, width=8, loss="hinge")
+    assert read_settings(methods.AAE, ["judge=64,32"]) == {"judge": (64, 32)}
+    assert read_settings(methods.MAE, ["patch=4"]) == {"patch": 4}
+
+
+def test_a_run_leaves_what_one_wants_to_see(run: Path) -> None:
+    config = json.loads((run / "config.json").read_text())
+    assert config["method"] == "VAE" and config["settings"] == {"code_size": 4} and config["pictures"] == 198
+    history = json.loads((run / "history.json").read_text())
+    with open(run / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["kl"]) for row in rows] == [epoch["kl"] for epoch in history] and len(rows) == 2
+    assert methods.load(run / "run.safetensors").shape == (3, 28, 28)
+    for name in ("curves", "samples", "reconstructions"):
+        with Image.open(run / f"{name}.png") as picture:
+            assert min(picture.size) > 100
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pictures: list[dict] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        named = dict(attrs)
+        if tag == "img":
+            self.pictures.append(named)
+        self.addresses += [named[name] for name in ("src", "href") if name in named]
+
+
+def test_the_page_holds_everything_and_asks_for_nothing(run: Path) -> None:
+    page = _Page()
+    page.feed((run / "index.html").read_text())
+    assert len(page.pictures) == 3 and all(picture["alt"] for picture in page.pictures)
+    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+
+
+def test_a_run_goes_on_and_is_not_overwritten(run: Path, photos: Path, tmp_path: Path) -> None:
+    words = [
+        "train",
+        "vae",
+        "--data",
+        photos,
+        "--size",
+        28,
+        "--set",
+        "code_size=4",
+        "--device",
+        "cpu",
+        "--quiet",
+    ]
+    again = call(*words, "--out", run)
+    assert again.exit_code == 2 and "add --resume" in again.output
+    for epochs, more in ((1, []), (2, ["--resume"])):
+        assert call(*words, "--epochs", epochs, "--out", tmp_path / "r", *more).exit_code == 0
+    parts, whole = methods.load(tmp_path / "r" / "run.safetensors"), methods.load(run / "run.safetensors")
+    assert all(a.equal(b) for a, b in zip(parts.parameters(), whole.parameters(), strict=True))
+
+
+def test_a_stream_learns_what_the_folder_in_memory_teaches(photos: Path, tmp_path: Path) -> None:
+    words = ["train", "gan", "--data", photos, "--size", 28, "--epochs", 1, "--device", "cpu", "--json"]
+    for name, more in (("memory", []), ("stream", ["--stream", "--workers", "1"])):
+        done = call(*words, "--out", tmp_path / name, *more)
+        assert done.exit_code == 0 and json.loads(done.stdout)["epochs"] == 1
+    one, other = (methods.load(tmp_path / name / "run.safetensors") for name in ("memory", "stream"))
+    assert all(a.equal(b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_pictures_come_out_of_a_run(run: Path, tmp_path: Path) -> None:
+    assert call("sample", run, "--n", 9, "--out", tmp_path / "s.png").exit_code == 0
+    assert call("reconstruct", run, "--n", 5, "--out", tmp_path / "r.png").exit_code == 0
+    for name in "sr":
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            assert picture.mode == "RGB" and picture.size[0] > 100
+    refused = call("inpaint", run, "--out", tmp_path / "i.png")
+    assert refused.exit_code == 2 and "VAE cannot fill in" in refused.output
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_a_hole_is_where_it_is_said_to_be(name: str) -> None:
+    mask = hole(name, (1, 28, 28), 0.5, 7, 3, 0)
+    assert mask.shape == (3, 1, 28, 28)
+    share = {"middle": 14 * 14 / 28**2}.get(name, 0.5)
+    assert mask.float().mean((1, 2, 3)).allclose(torch.full((3,), share))
+    if name in ("left", "top"):
+        assert mask[..., 0, 0].all() and not mask[..., -1, -1].any()
+
+
+def test_figures_are_measured_written_and_compared(run: Path, photos: Path, tmp_path: Path) -> None:
+    done = call("evaluate", run, "--json")
+    found = json.loads(done.stdout)
+    assert found["figures"]["reconstruction_error"] > 0 and "pixel_distance" in found["figures"]
+    assert "classify" in found["missing"]
+    assert json.loads((run / "evaluation.json").read_text()) == found
+    assert "reconstruction_error" in (run / "index.html").read_text()
+    with_itself = call("compare", run, run, "--json")
+    compared = json.loads(with_itself.stdout)
+    assert compared["made"] == {}
+    assert all(one == other for one, other in compared["figures"].values())
+    call("train", "gan", "--data", photos, "--size", 28, "--epochs", 1, "--quiet", "--out", tmp_path / "gan")
+    table = call("compare", run, tmp_path / "gan").stdout
+    assert "method" in table and "VAE" in table and "GAN" in table
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("train nothing", "METHOD is 'nothing': choose one of autoencoder"),
+        ("train gan --set x=3", "--set x is no setting of GAN: choose one of batch_norm"),
+        ("train gan --set r1", "give NAME=VALUE"),
+        ("train gan --set r1=abc", "--set r1 is 'abc': give a number"),
+        ("train gan --set width=1.5", "give a whole number"),
+        ("train gan --set spectral_norm=2", "give true or false"),
+        ("train gan --set r1=1 --set r1=2", "given twice"),
+        ("train gan --set loss=best", "loss is 'best': choose one of"),
+        ("train gan --data nowhere", "--data is 'nowhere': there is no such folder; give one, or mnist"),
+        ("train gan --limit 50 --size 30", "shape is (1, 30, 30)"),
+        ("train gan --limit 50 --size 9999", "--size is 9999"),
+        ("train gan --limit 50 --epochs 0", "epochs is 0: give at least 1"),
+        ("train gan --limit 50 --device moon", "device is 'moon'"),
+        ("train gan --stream", "leave --stream out"),
+        ("sample nothing", "RUN is 'nothing': there is no such folder or file"),
+        ("sample .", "a folder without a finished epoch"),
+        ("inpaint nothing --hide nose", "--hide is 'nose': choose one of middle"),
+        ("list nothing", "KIND is 'nothing'"),
+    ],
+)
+def test_nonsense_gets_one_sentence(
+    words: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call(*words.split())
+    assert done.exit_code == 2 and sentence in done.output
+    assert len(done.output.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())  # and leaves no trace
+
+
+@pytest.mark.parametrize("words", ["train gan --epochs many", "train", "frobnicate", "sample a --n 0"])
+def test_what_the_parser_refuses_is_a_usage_error(words: str) -> None:
+    done = call(*words.split())
+    assert done.exit_code == 2 and "Error" in done.output and "Traceback" not in done.output
+
+
+def test_a_loss_that_is_no_number_is_a_failure(tmp_path: Path) -> None:
+    words = [
+        "train",
+        "gan",
+        "--limit",
+        64,
+        "--epochs",
+        3,
+        "--learning-rate",
+        "1e30",
+        "--device",
+        "cpu",
+        "--quiet",
+    ]
+    done = call(*words, "--out", tmp_path / "r")
+    assert done.exit_code == 1 and len(done.output.strip().splitlines()) == 1
+
+
+def test_list_says_what_there_is() -> None:
+    assert set(json.loads(call("list", "--json").stdout)) == set(METHODS)
+    assert "r1" in call("list", "gan").stdout and "mnist" in call("list", "data").stdout
+    assert "six_losses" in call("list", "studies").stdout
+
+
+def test_doctor_is_well_here_and_ends_in_one_where_something_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = call("doctor", "--seconds", 0, "--json")
+    assert done.exit_code == 0 and "MNIST" in {one["what"] for one in json.loads(done.stdout)}
+    ill = Finding("MNIST", "wrong", "damaged", "install gencourse again")
+    monkeypatch.setattr("gencourse.commands.doctor._data", lambda: [ill])
+    done = call("doctor", "--seconds", 0)
+    assert done.exit_code == 1 and "→ install gencourse again" in done.output
+
+
+def test_doctor_measures_speed() -> None:
+    from gencourse.commands.doctor import _speed
+
+    before = torch.get_num_threads()
+    (found,) = _speed(0.01)
+    assert "pictures a second" in found.found and torch.get_num_threads() == before
+
+
+def test_shells_complete_verbs_and_methods() -> None:
+    env = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "_GENCOURSE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "gencourse train semi",
+        "COMP_CWORD": "2",
+    }
+    command = [sys.executable, "-m", "gencourse"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert done.stdout.split() == ["semisupervisedaae"]
