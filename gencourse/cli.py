@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gencourse import __version__
-from gencourse.commands import export, reproduce
+from gencourse.commands import export, progress, reproduce
 from gencourse.commands.answer import sentences
 
 __all__ = ["app"]
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _verb in (reproduce.reproduce, export.export):  # in the order of the help
+for _verb in (reproduce.reproduce, export.export, progress.progress):  # in the order of the help
     app.command(no_args_is_help=False)(sentences(_verb))
 
 
