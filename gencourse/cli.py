@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gencourse import __version__
-from gencourse.commands import doctor, draw, evaluate, export, reproduce, show, train
+from gencourse.commands import doctor, draw, evaluate, export, progress, reproduce, show, train
 from gencourse.commands.answer import sentences
 
 __all__ = ["app"]
@@ -28,11 +28,12 @@ _VERBS = (  # in the order of the help
     ("compare", evaluate.compare),
     ("reproduce", reproduce.reproduce),
     ("export", export.export),
+    ("progress", progress.progress),
     ("doctor", doctor.doctor),
     ("list", show.list_),
 )
 for _name, _verb in _VERBS:
-    app.command(_name)(sentences(_verb))
+    app.command(_name, no_args_is_help=False)(sentences(_verb))
 
 
 def _print_version(wanted: bool) -> None:
