@@ -207,11 +207,6 @@ def folder() -> Path:
     return root
 
 
-@functools.cache
-def streamed() -> Any:
-    return gencourse.data.stream(folder() / "pictures", size=8, workers=0)
-
-
 _FOLDER = tempfile.TemporaryDirectory()
 _COUNT = [0]
 
@@ -486,10 +481,6 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "stream": lambda: dict(
             source=folder() / "pictures", classes=("a", "b"), white=255.0, workers=0, read=None, length=None
         ),
-        "PictureStream": lambda: dict(pictures=streamed()._pictures, length=1, shape=(3, 8, 8)),
-        "PictureStream.batches": lambda: dict(self=streamed(), batch_size=1),
-        "PictureStream.take": lambda: dict(self=streamed(), index=torch.tensor([0])),
-        "PictureStream.digest": lambda: dict(self=streamed()),
         "read_picture": lambda: dict(path=folder() / "pictures" / "a.png", white=255.0),
         "save_picture": lambda: dict(x=pixels(1, 28, 28), path=new_path(".png")),
         "read_idx": lambda: dict(path=folder() / "a.gz", sha256=None),
@@ -517,6 +508,8 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "PairedAEGAN": lambda: dict(corrupt=same),
         "GAN": lambda: dict(generator=None, discriminator=None),
         "load": lambda: dict(path=folder() / "a.safetensors"),
+        "load_trained": lambda: dict(name="wae"),
+        "trained_facts": lambda: dict(name="wae"),
     },
     "training": {
         "fit": lambda: dict(

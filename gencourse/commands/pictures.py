@@ -11,7 +11,8 @@ import torch
 from torchvision.transforms.v2.functional import resize
 
 from gencourse.commands.names import DATA
-from gencourse.data import ImageDataset, PictureStream, load, load_folder, stream
+from gencourse.data import ImageDataset, load, load_folder, stream
+from gencourse.data.stream import PictureStream
 
 __all__ = ["Source", "largest"]
 

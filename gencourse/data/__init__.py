@@ -6,12 +6,11 @@ from gencourse.data.idx import DamagedFileError, read_idx
 from gencourse.data.pictures import read_picture, save_picture
 from gencourse.data.points import PointDataset, ring
 from gencourse.data.sources import load
-from gencourse.data.stream import PictureStream, stream
+from gencourse.data.stream import stream
 
 __all__ = [
     "DamagedFileError",
     "ImageDataset",
-    "PictureStream",
     "PointDataset",
     "as_dataset",
     "load",

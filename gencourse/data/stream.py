@@ -153,7 +153,7 @@ class PictureStream:
     def _by_row(self, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
         n = len(self)
         order = torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
-        index = [rows.tolist() for rows in order.split(batch_size)]
+        index = [rows.tolist() for rows in order.split(min(batch_size, n))]
         yield from self._loader(generator, batch_sampler=index)
 
     def _in_turn(self, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
@@ -164,7 +164,7 @@ class PictureStream:
         singles = (pair for x, y in loader for pair in zip(x, y, strict=True))
         counted = _exactly(singles, len(self))
         mixed = counted if generator is None else _mixed(counted, self._buffer, generator)
-        while piece := list(islice(mixed, batch_size)):
+        while piece := list(islice(mixed, min(batch_size, len(self)))):
             yield torch.stack([x for x, _ in piece]), torch.stack([y for _, y in piece])
 
     def _loader(self, generator: torch.Generator | None, **how: Any) -> DataLoader:
@@ -234,6 +234,9 @@ def stream(
     shape = (channels, size, size)
     many = min(4, os.cpu_count() or 1) if workers is None else workers
     if isinstance(source, str | os.PathLike):
+        if not Path(source).is_dir():
+            wrong = "is a file" if Path(source).exists() else "does not exist"
+            raise FileNotFoundError(f"source {str(source)!r} {wrong}: give a folder with pictures in it.")
         found = find_pictures(source, classes)
         rows = _Rows(_Files(found, shape, colour, white), _as_is, shape)
         return PictureStream(
@@ -383,7 +386,8 @@ def _plainly(items: Iterator[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, T
 def _in_turn_only(source: Any) -> bool:
     if isinstance(source, IterableDataset):
         return True
-    if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
+    held = isinstance(source, list | tuple | dict | Tensor | np.ndarray)  # in memory already
+    if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not held:
         return False
     if hasattr(source, "__iter__") and isinstance(source, Dataset):
         return True

@@ -54,6 +54,19 @@ class Counted(IterableDataset):
             yield {"jpg": torch.full((1, 4, 4), i, dtype=torch.uint8), "cls": i}
 
 
+class Listed(Dataset):
+    """These items."""
+
+    def __init__(self, *items: object) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, row: int) -> object:
+        return self.items[row]
+
+
 class Records(Dataset):
     """Rows that are records, as a Hugging Face dataset gives them."""
 
@@ -200,7 +213,7 @@ def test_the_digest_tells_folders_apart(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: stream("nowhere"), "folder 'nowhere' does not exist"),
+        (lambda: stream("nowhere"), "source 'nowhere' does not exist"),
         (lambda: stream(3), "source is 3: give a folder"),  # type: ignore[arg-type]
         (lambda: stream([]), "source is"),  # type: ignore[arg-type]
         (lambda: stream(Counted()), "length is None"),
@@ -219,11 +232,11 @@ def test_the_digest_tells_folders_apart(folder: Path, tmp_path: Path) -> None:
         ),
         (lambda: stream(DataLoader(Records(), collate_fn=list)), "collate_fn of its own"),
         (
-            lambda: list(stream([{"a": 1}], size=4, workers=1).batches(1)),
+            lambda: list(stream(Listed({"a": 1}), size=4, workers=1).batches(1)),
             "none of them a picture's usual name",
         ),  # type: ignore[arg-type]
-        (lambda: list(stream([torch.zeros(2, 4, 4)], workers=0).batches(1)), "1 or 3 channels"),  # type: ignore[arg-type]
-        (lambda: list(stream([torch.ones(1, 4, 4) * 9], workers=0).batches(1)), r"outside \[0, 1\]"),  # type: ignore[arg-type]
+        (lambda: list(stream(Listed(torch.zeros(2, 4, 4)), workers=0).batches(1)), "1 or 3 channels"),  # type: ignore[arg-type]
+        (lambda: list(stream(Listed(torch.ones(1, 4, 4) * 9), workers=0).batches(1)), r"outside \[0, 1\]"),  # type: ignore[arg-type]
     ],
 )
 def test_nonsense_gets_a_sentence(make, sentence: str) -> None:
