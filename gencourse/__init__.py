@@ -46,7 +46,7 @@ _ROOMS = (
     "studies",
 )
 
-__all__ = [*_ROOMS, "__version__", "check", "claim", "grade", "preset", "show"]
+__all__ = [*_ROOMS, "__version__", "check", "claim", "grade", "hint", "preset", "progress", "show"]
 
 
 def __getattr__(name: str) -> Any:
@@ -68,3 +68,17 @@ def grade(number: str, *answer: Any) -> None:
     from gencourse.exercises import grade as run_grade
 
     run_grade(number, *answer)
+
+
+def hint(number: str, step: int | None = None) -> None:
+    """Print the next hint of an exercise: a question, a direction, the line; see :mod:`gencourse.exercises`."""
+    from gencourse.exercises import hint as print_hint
+
+    print_hint(number, step)
+
+
+def progress() -> None:
+    """Print which exercises are done, tried and left; see :mod:`gencourse.exercises`."""
+    from gencourse.exercises import progress as read_progress
+
+    print(read_progress())

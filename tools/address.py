@@ -23,6 +23,7 @@ PLACES = (
     "CITATION.cff",
     "_config.yml",
     "gencourse/__init__.py",
+    "gencourse/exercises/export.py",
     "book/**/*.md",
     "chapters/*.ipynb",
 )

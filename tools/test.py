@@ -47,6 +47,11 @@ STAGES: dict[str, tuple[str, list[str], dict[str, str]]] = {
         + ["--nbval-sanitize-with", "tests/nbval.cfg", "-n", "2", "--dist", "loadfile"],
         {**ONE_THREAD, "GENCOURSE_PRESET": "smoke"},
     ),
+    "classroom": (
+        "nbgrader and otter grade every answer as they should",
+        [sys.executable, "tools/classroom.py"],
+        ONE_THREAD,
+    ),
     "smoke": (
         "the book builds without a warning",
         [sys.executable, "tools/book.py", "--preset", "smoke", "--path-output", str(SMOKE)],

@@ -79,6 +79,11 @@ _ORIENTATION = Exercise(
     level=1,
     minutes=10,
     answer="latent_losses",
+    hints=(
+        "In an AAE, is a code of a picture the real side or the fake side?",
+        "Draws from the prior are real. The encoder wants its codes called real.",
+        "d = softplus(-prior_logits).mean() + softplus(code_logits).mean()",
+    ),
     check=_check_orientation,
     stub='''
 def latent_losses(prior_logits, code_logits):
@@ -253,6 +258,11 @@ _PHASES = Exercise(
     level=3,
     minutes=25,
     answer="aae_step",
+    hints=(
+        "After the reconstruction step, are the codes that you computed before still the encoder's?",
+        "Three moves: reconstruct, judge fresh detached codes, then fool the judge with codes that carry a gradient.",
+        "e_loss = losses.generator_loss(discriminator(encoder(x)))",
+    ),
     check=_check_phases,
     stub='''
 def aae_step(
@@ -433,6 +443,11 @@ _SPLIT = Exercise(
     level=3,
     minutes=25,
     answer="penalties",
+    hints=(
+        "What is left of the VAE's penalty when the codes of all pictures together follow the prior?",
+        "Average q(z|x) over the data first for the AAE's term; the information is the difference of the two.",
+        "aggregated = p_data @ q",
+    ),
     check=_check_split,
     stub='''
 def penalties(p_data, q, prior):
@@ -562,6 +577,11 @@ _MATCH = Exercise(
     level=3,
     minutes=20,
     answer="matched",
+    hints=(
+        "Codes drawn from the prior without looking at the picture match perfectly: what do they fail at?",
+        "Ask a held-out judge about whole codes, not coordinates, and require an error below PCA's as well.",
+        "return evaluation.two_sample_accuracy(z, prior_z) <= 0.6 and error < pca_error",
+    ),
     check=_check_match,
     stub='''
 def matched(z, prior_z, error, pca_error):
@@ -676,6 +696,11 @@ _SEPARATES = Exercise(
     level=4,
     minutes=30,
     answer="separates",
+    hints=(
+        "How accurate is a classifier that guesses, and can a linear one find a folded label?",
+        "Ask for another class than the picture's and see whether it is drawn; probe the codes, against chance.",
+        "other = (y + 1) % (int(y.max()) + 1)",
+    ),
     check=_check_separates,
     stub='''
 def separates(encode, decode, classify, x, y):
@@ -767,6 +792,11 @@ _CLUSTERING = Exercise(
     level=2,
     minutes=20,
     answer="clustering_error",
+    hints=(
+        "How many labels does the protocol look at for one cluster?",
+        "Name each cluster by the label of the one point that is most certain of it; then count mistakes.",
+        "names = labels[posteriors.argmax(0)]",
+    ),
     check=_check_clustering,
     stub='''
 def clustering_error(posteriors, labels):
@@ -876,6 +906,11 @@ _PARZEN = Exercise(
     level=3,
     minutes=25,
     answer="parzen",
+    hints=(
+        "If σ is chosen on the test set, what is the number an estimate of?",
+        "Choose σ by the validation set; average the log of the mean density over the points, not the density.",
+        "sigma = max(sigmas, key=lambda s: mean_log_density(validation, s))",
+    ),
     check=_check_parzen,
     stub='''
 def parzen(samples, validation, test, sigmas):

@@ -55,6 +55,11 @@ _COUNTEREXAMPLE = Exercise(
     level=1,
     minutes=10,
     answer="counterexample",
+    hints=(
+        "Which function reconstructs everything, and what does it make of noise?",
+        "No network is needed: look for a function that leaves every point where it is.",
+        "return x",
+    ),
     check=_check_counterexample,
     stub='''
 def counterexample(data):
@@ -177,6 +182,11 @@ _REPAIR = Exercise(
     level=2,
     minutes=20,
     answer="repaired",
+    hints=(
+        "If both players minimise one total, what does the discriminator do to the adversarial term?",
+        "Two losses: the discriminator tells real from fake, the autoencoder wants its fakes called real.",
+        "return d, reconstruction + weight * softplus(-fake).mean()",
+    ),
     check=_check_repair,
     stub='''
 def repaired(x, x_hat, real, fake, weight):
@@ -265,6 +275,11 @@ _TRANSLATION = Exercise(
     level=1,
     minutes=10,
     answer="weight_for_mean",
+    hints=(
+        "By which factor does the mean over pixels differ from the sum?",
+        "Scale the other term by the same factor, so that the ratio of the gradients stays.",
+        "return weight / math.prod(shape)",
+    ),
     check=_check_translation,
     stub='''
 def weight_for_mean(weight, shape):
@@ -364,6 +379,11 @@ _ADAPTIVE = Exercise(
     level=3,
     minutes=20,
     answer="adaptive",
+    hints=(
+        "With respect to which weights are the two gradients compared?",
+        "Use the last layer, keep the graph alive, and give back a number that no gradient flows through.",
+        "return (of_rec.norm() / (of_adv.norm() + delta)).clamp(0, 1e4).detach()",
+    ),
     check=_check_adaptive,
     stub='''
 def adaptive(rec, adv, decoder, delta):
@@ -493,6 +513,11 @@ _ESTIMATES = Exercise(
     level=3,
     minutes=20,
     answer="estimates",
+    hints=(
+        "What is the law of x once y is known?",
+        "Its mean is y/2 and its variance ½. Stretch the mean to variance 1, or add noise of variance ½.",
+        "draw = mean + math.sqrt(0.5) * torch.randn_like(y)",
+    ),
     check=_check_estimates,
     stub='''
 def estimates(y):
@@ -653,6 +678,11 @@ _ROUTING = Exercise(
     level=4,
     minutes=30,
     answer="losses_by_player",
+    hints=(
+        "Which of the three losses must not move the discriminator, and which must not move the decoder?",
+        "Each loss moves its own player; the fakes that the judge learns from are detached, both kinds by half.",
+        "fakes = softplus(judge(made.detach())[1]).mean()",
+    ),
     check=_check_routing,
     stub=_ROUTING_SIGNATURE + "    raise NotImplementedError\n",
     solution=_ROUTING_SIGNATURE
@@ -807,6 +837,11 @@ _HOLE = Exercise(
     level=3,
     minutes=20,
     answer="filling_loss",
+    hints=(
+        "What does the judge see of the parts that were never missing?",
+        "Mask the error, mask what the judge is shown, and sum over pixels.",
+        "error = ((x_hat - x).square() * mask).sum() / len(x)",
+    ),
     check=_check_hole,
     stub='''
 def filling_loss(x, x_hat, mask, judge, weight):

@@ -57,6 +57,11 @@ _DISTANCE = Exercise(
     level=2,
     minutes=20,
     answer="distance_to_pca",
+    hints=(
+        "Two autoencoders with different weights can make the same reconstructions: what do they share?",
+        "Compare the product W_d W_e with the projector on the principal directions; these come from centred data.",
+        "u = torch.linalg.svd(centred, full_matrices=False).Vh[: len(w_e)].T",
+    ),
     check=_check_distance_to_pca,
     stub='''
 def distance_to_pca(w_e, w_d, x):
@@ -143,6 +148,11 @@ _NLL = Exercise(
     level=2,
     minutes=15,
     answer="gaussian_nll",
+    hints=(
+        "What does the normaliser of a Gaussian contribute when σ is not fixed?",
+        "Write the minus log-density of one pixel with all three terms, then sum over pixels.",
+        "per_pixel = squared + log_sigma + math.log(2 * math.pi) / 2",
+    ),
     check=_check_gaussian_nll,
     stub='''
 def gaussian_nll(x_hat, x, log_sigma):
@@ -226,6 +236,11 @@ _FLOOR = Exercise(
     level=1,
     minutes=10,
     answer="floor",
+    hints=(
+        "Which prediction makes the cross-entropy of a grey pixel least, and is it zero there?",
+        "Put the pixel itself in for the prediction. At 0 and 1, 0 · log 0 counts as 0.",
+        "return -(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x))",
+    ),
     check=_check_floor,
     stub='''
 def floor(x):
@@ -298,6 +313,11 @@ _DENOISE = Exercise(
     level=3,
     minutes=20,
     answer="denoise",
+    hints=(
+        "In which directions should a noisy point be trusted, in those of large or of small variance?",
+        "For jointly Gaussian x and y the mean is linear in y: multiply by Cov(x, y) Cov(y)⁻¹.",
+        "w = cov @ torch.linalg.inv(cov + sigma**2 * torch.eye(len(cov), dtype=cov.dtype))",
+    ),
     check=_check_denoise,
     stub='''
 def denoise(y, cov, sigma):
@@ -436,6 +456,11 @@ _REPAIR = Exercise(
     level=3,
     minutes=20,
     answer="make_autoencoder",
+    hints=(
+        "What can two linear layers in a row do that one cannot?",
+        "Flatten, go through a hidden layer with a non-linearity, come back the same way, end between 0 and 1.",
+        "pixels = nn.Linear(128, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28))",
+    ),
     check=_check_repair,
     stub='''
 def make_autoencoder():
@@ -552,6 +577,11 @@ _ALARM = Exercise(
     level=2,
     minutes=15,
     answer="alarm",
+    hints=(
+        "On which pictures is an autoencoder's error too small to set a threshold with?",
+        "Set the threshold where the wanted share of held-out normal scores lies above it.",
+        "return test_scores > torch.quantile(validation_scores, 1 - false_alarms)",
+    ),
     check=_check_alarm,
     stub='''
 def alarm(train_scores, validation_scores, test_scores, false_alarms):
@@ -647,6 +677,11 @@ _GENERATIVE = Exercise(
     level=3,
     minutes=20,
     answer="is_generative",
+    hints=(
+        "Where did the decoder ever see a code, and does noise fall there?",
+        "Decode noise of the codes' shape and ask how well a judge tells it from data.",
+        "z = torch.randn(encode(x).shape)",
+    ),
     check=_check_is_generative,
     stub='''
 def is_generative(encode, decode, x):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import sys
 import sysconfig
 import textwrap
@@ -14,8 +15,9 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
-from gencourse.errors import need_kind, need_seed, need_sequence
+from gencourse.errors import need_kind, need_seed, need_sequence, need_whole
 from gencourse.exercises.numbers import NotYet
+from gencourse.exercises.record import record
 from gencourse.exercises.safety import TimeUp, restored, within
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "check",
     "exercise",
     "grade",
+    "hint",
     "verdict",
 ]
 
@@ -33,6 +36,7 @@ CHAPTERS = {"1": "autoencoder", "2": "gan", "3": "ae_gan", "4": "aae", "5": "mae
 """Chapter number to the module of this room that holds its exercises."""
 
 _LIBRARIES = tuple({sys.prefix, *sysconfig.get_paths().values(), str(Path(__file__).parents[1])})
+_hinted: dict[str, int] = {}  # how many hints were given for an exercise in this kernel
 _LONGEST = 300  # characters of an error's own text that a sentence repeats
 
 
@@ -109,6 +113,7 @@ class Exercise:
         level: difficulty, 1 to 5.
         minutes: time box.
         answer: name that the solution defines and that is handed to `check`.
+        hints: a question, a direction, and a line of the solution, in the order in which they are given.
         check: raises `NotYet` with a hint unless the answer is right.
         solution: code that defines `answer`; the chapter shows the same text.
         stub: what the learner starts from.
@@ -123,6 +128,7 @@ class Exercise:
     level: int
     minutes: int
     answer: str
+    hints: tuple[str, str, str]
     check: Callable[[Any], None]
     solution: str
     stub: str
@@ -150,6 +156,27 @@ def exercise(number: str) -> Exercise:
 
 def _unknown(number: str, known: str) -> NoReturn:
     raise ValueError(f"number is {number!r}: {known}.")
+
+
+def hint(number: str, step: int | None = None) -> None:
+    """Print the next hint of an exercise: first a question, then a direction, then the line that matters.
+
+    Args:
+        number: of the exercise, for example "2.3".
+        step: 1, 2 or 3 for one hint in particular; None for the one after the last that was asked for here.
+
+    Raises:
+        TypeError: step is neither None nor a whole number.
+        ValueError: there is no such exercise, or no such step.
+    """
+    one = exercise(number)
+    if step is None:
+        step = min(_hinted.get(number, 0) + 1, len(one.hints))
+    need_whole("step", step, 1, len(one.hints))
+    _hinted[number] = step
+    kind = ("a question", "a direction", "the line")[step - 1]
+    more = "" if step == len(one.hints) else f" (Next: gencourse.hint({number!r}) again.)"
+    print(f"Hint {step} of {len(one.hints)} for exercise {number}, {kind}: {one.hints[step - 1]}{more}")
 
 
 def verdict(number: str, *answer: Any, seed: int = 0) -> tuple[bool, str]:
@@ -248,7 +275,16 @@ def check(number: str, *answer: Any) -> None:
     Raises:
         ValueError: there is no such exercise.
     """
-    print(verdict(number, *answer)[1])
+    right, sentence = verdict(number, *answer)
+    record(number, right)
+    print(_coloured(right, sentence))
+
+
+def _coloured(right: bool, sentence: str) -> str:
+    """The sentence in green or orange where colours are shown and wanted: in a terminal."""
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+        return sentence
+    return f"\x1b[{32 if right else 33}m{sentence}\x1b[0m"
 
 
 def grade(number: str, *answer: Any) -> None:

@@ -79,6 +79,11 @@ _SIGNS = Exercise(
     level=2,
     minutes=15,
     answer="losses_on_logits",
+    hints=(
+        "For logits of ±800, what does the logarithm of a sigmoid give in float32?",
+        "−log σ(a) is softplus(−a). The generator wants its fakes called real.",
+        "d = softplus(-real).mean() + softplus(fake).mean()",
+    ),
     check=_check_signs,
     stub='''
 def losses_on_logits(real, fake):
@@ -187,6 +192,11 @@ _VALUE = Exercise(
     level=2,
     minutes=20,
     answer="value_at_best_d",
+    hints=(
+        "At one point with p and q given, which D makes p log D + q log(1 − D) largest?",
+        "Put D* = p/(p + q) into the value and sum; a point with probability 0 adds nothing.",
+        "return (torch.xlogy(p, d) + torch.xlogy(q, 1 - d)).sum()",
+    ),
     check=_check_value,
     stub='''
 def value_at_best_d(p, q):
@@ -276,6 +286,11 @@ _EIGEN = Exercise(
     level=3,
     minutes=20,
     answer="eigenvalues",
+    hints=(
+        "Near the rest point f' hardly changes: which matrix moves (θ, ψ)?",
+        "Its trace is −γ and its determinant a². Under the root stands a quarter of γ², which may be less than a².",
+        "root = torch.sqrt(torch.tensor(gamma**2 / 4 - a**2, dtype=torch.complex128))",
+    ),
     check=_check_eigenvalues,
     stub='''
 def eigenvalues(gamma, a):
@@ -390,6 +405,11 @@ _RADIUS = Exercise(
     level=2,
     minutes=20,
     answer="radius",
+    hints=(
+        "When the generator moves, which ψ does it look at, the old or the new one?",
+        "Compute the new ψ first. Alternating steps use it for θ, simultaneous steps use the old one.",
+        "seen = new_psi if alternating else psi",
+    ),
     check=_check_radius,
     stub='''
 def radius(h, steps, gamma, alternating):
@@ -536,6 +556,11 @@ _STEP = Exercise(
     level=3,
     minutes=25,
     answer="gan_step",
+    hints=(
+        "Which network may the discriminator's loss move, and what stops it from moving the other?",
+        "Detach the fakes for the first move; for the second judge fakes again, with the moved discriminator.",
+        "fake = generator(noise(len(x))).detach()",
+    ),
     check=_check_step,
     stub='''
 def gan_step(generator, discriminator, g_optimizer, d_optimizer, x, noise):
@@ -716,6 +741,11 @@ _R1 = Exercise(
     level=3,
     minutes=20,
     answer="r1",
+    hints=(
+        "The penalty is made small by gradients: of what must the slope itself be a function?",
+        "Take the slope with respect to the pictures and keep its graph; square and sum over pixels before the mean.",
+        "(slope,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)",
+    ),
     check=_check_r1,
     stub='''
 def r1(discriminator, x):
@@ -810,6 +840,11 @@ _FRECHET = Exercise(
     level=2,
     minutes=15,
     answer="frechet",
+    hints=(
+        "If the covariances are equal, what must their part of the distance be?",
+        "The trace of the square root is the sum of the roots of the eigenvalues of the product.",
+        "cross = torch.linalg.eigvals(cov_a @ cov_b).sqrt().real.sum()",
+    ),
     check=_check_frechet,
     stub='''
 def frechet(mean_a, cov_a, mean_b, cov_b):
@@ -897,6 +932,11 @@ _FLAT = Exercise(
     level=1,
     minutes=10,
     answer="flat_end",
+    hints=(
+        "Whose gradient goes through D(x') in this loss, and where is it near zero?",
+        "Write −log(1 − σ(a)) as softplus(a); its slope is σ(a).",
+        "return -math.log(1 - d), d",
+    ),
     check=_check_flat_end,
     stub='''
 def flat_end(d):
@@ -974,6 +1014,11 @@ _BETWEEN = Exercise(
     level=2,
     minutes=10,
     answer="between",
+    hints=(
+        "Which points lie on the segment from a fake to a real picture, and how many ε does one pair need?",
+        "One uniform ε for each pair, shaped so that all its pixels share it.",
+        "epsilon = torch.rand(len(real), 1, 1, 1)",
+    ),
     check=_check_between,
     stub='''
 def between(real, fake):
@@ -1054,6 +1099,11 @@ _CRITIC = Exercise(
     level=1,
     minutes=10,
     answer="critic_loss",
+    hints=(
+        "Does a critic's value have a threshold beyond which a sample no longer counts?",
+        "The critic makes E f(x) − E f(G(z)) large. You are asked for something to be made small.",
+        "return f_fake.mean() - f_real.mean()",
+    ),
     check=_check_critic,
     stub='''
 def critic_loss(f_real, f_fake):

@@ -80,6 +80,11 @@ _PATCHES = Exercise(
     level=2,
     minutes=15,
     answer="patches_of",
+    hints=(
+        "After the reshape, in which order do the axes stand, and in which order should they?",
+        "Split height and width into (rows, size) and (columns, size), permute, and only then merge.",
+        "return cut.permute(0, 2, 4, 3, 5, 1).reshape(B, -1, size * size * C)",
+    ),
     check=_check_patches,
     stub='''
 def patches_of(images, size):
@@ -196,6 +201,11 @@ _MASKING = Exercise(
     level=2,
     minutes=15,
     answer="mask_of",
+    hints=(
+        "Does a coin for each patch hide the same number in every row?",
+        "Rank random numbers in each row and hide those whose rank is at least the number to keep.",
+        "rank = torch.rand(batch, count).argsort(1).argsort(1)",
+    ),
     check=_check_masking,
     stub='''
 def mask_of(batch, count, ratio):
@@ -356,6 +366,11 @@ _UNSHUFFLE = Exercise(
     level=3,
     minutes=20,
     answer="decoder_input",
+    hints=(
+        "order says which place each token came from: what says where each place's token is?",
+        "Append mask tokens, undo the permutation by its own argsort, and then add the positions.",
+        "restore = order.argsort(1)",
+    ),
     check=_check_unshuffle,
     stub='''
 def decoder_input(visible, mask_token, order, positions):
@@ -512,6 +527,11 @@ _VISIBLE = Exercise(
     level=3,
     minutes=25,
     answer="encode_visible",
+    hints=(
+        "If hidden patches pass through the blocks, can they still be hidden?",
+        "Select the visible patches and their positions first; only then embed and apply the blocks.",
+        "visible = patches[mask == 0].reshape(B, -1, patches.shape[2])",
+    ),
     check=_check_visible,
     stub='''
 def encode_visible(embed, blocks, patches, mask, positions):
@@ -658,6 +678,11 @@ _LOSS = Exercise(
     level=2,
     minutes=20,
     answer="hidden_loss",
+    hints=(
+        "Of how many patches is the mean taken when most of them do not count?",
+        "Average the error inside each patch, then divide the masked sum by the number of masked patches.",
+        "return (error * mask).sum() / mask.sum()",
+    ),
     check=_check_loss,
     stub='''
 def hidden_loss(prediction, target, mask, normalise):
@@ -746,6 +771,11 @@ _IDENTITIES = Exercise(
     level=2,
     minutes=20,
     answer="examine",
+    hints=(
+        "Does the first loss contain the network at all?",
+        "Compute each loss as the document says it and let autograd say None where no weight is in it.",
+        "return torch.autograd.grad(loss, network[0].weight, allow_unused=True)[0]",
+    ),
     check=_check_identities,
     stub='''
 def examine(network, x, m):
@@ -899,6 +929,11 @@ _STUDY = Exercise(
     level=3,
     minutes=25,
     answer="choose_ratio",
+    hints=(
+        "Is a ratio with the least masked loss the one with the best features?",
+        "Collect accuracies by ratio, insist on two seeds, and choose by their mean.",
+        "best = max(found, key=lambda ratio: sum(found[ratio]) / len(found[ratio]))",
+    ),
     check=_check_study,
     stub='''
 def choose_ratio(rows):
@@ -1027,6 +1062,11 @@ _ANOMALY = Exercise(
     level=3,
     minutes=20,
     answer="strangeness",
+    hints=(
+        "What does the error on a visible patch say about how strange a picture is?",
+        "For each mask, average the error over hidden patches only; then average over masks.",
+        "scores.append((error * mask).sum(1) / mask.sum(1))",
+    ),
     check=_check_anomaly,
     stub='''
 def strangeness(predict, patches, masks):
@@ -1148,6 +1188,11 @@ _ATTEND = Exercise(
     level=3,
     minutes=25,
     answer="attend",
+    hints=(
+        "If one score is far above the others, what does the softmax give?",
+        "Split the width into heads, move the heads before the tokens, scale by the root of a head's width.",
+        "scores = q @ k.transpose(2, 3) / q.shape[3] ** 0.5",
+    ),
     check=_check_attend,
     stub='''
 def attend(query, key, value, heads):
@@ -1253,6 +1298,11 @@ _SAVING = Exercise(
     level=1,
     minutes=10,
     answer="saving",
+    hints=(
+        "Which part of a block's work grows with the number of patches, and which with its square?",
+        "Write (5.10) as a function of n and divide its value for all patches by that for the visible ones.",
+        "return 12 * n * width**2 + 2 * n**2 * width",
+    ),
     check=_check_saving,
     stub='''
 def saving(count, width, ratio):
@@ -1356,6 +1406,11 @@ _POSITIONS = Exercise(
     level=3,
     minutes=20,
     answer="positions",
+    hints=(
+        "How do you get row and column from a running number, when the grid is not square?",
+        "Divide by the number of columns, with remainder; give half of the width to the row and half to the column.",
+        "row, column = n // columns * omega, n % columns * omega",
+    ),
     check=_check_positions,
     stub='''
 def positions(rows, columns, width):
@@ -1473,6 +1528,11 @@ _STREAM = Exercise(
     level=5,
     minutes=45,
     answer="stream",
+    hints=(
+        "If the largest score grows, by which factor were the earlier sums taken too large?",
+        "Multiply the old sums by exp(old largest − new largest) before you add the new block.",
+        "shrink, weights = (largest - new).exp(), (scores - new).exp()",
+    ),
     check=_check_stream,
     stub='''
 def stream(query, key, value, size):

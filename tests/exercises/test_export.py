@@ -8,7 +8,17 @@ import re
 
 import pytest
 
-from gencourse.exercises import CHAPTERS, exercise, export, solution_in, student_source
+from gencourse.exercises import (
+    BOOK,
+    CHAPTERS,
+    chapters,
+    exercise,
+    export,
+    find_chapter,
+    publish_links,
+    solution_in,
+    student_source,
+)
 
 CHAPTER_FILES = sorted(pathlib.Path(__file__).parents[2].glob("chapters/*.ipynb"))
 
@@ -74,3 +84,33 @@ def test_only_the_block_is_replaced() -> None:
 def test_a_missing_chapter_is_said(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist"):
         export(tmp_path / "no.ipynb", tmp_path)
+
+
+@pytest.mark.parametrize("chapter", CHAPTER_FILES, ids=lambda p: p.stem)
+def test_what_is_exported_is_whole_alone(chapter: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    made = json.loads(export(chapter, tmp_path).read_text(encoding="utf-8"))
+    assert len({cell["id"] for cell in made["cells"]}) == len(made["cells"])
+    for cell in made["cells"]:
+        assert cell["metadata"] == {} and not cell.get("outputs")
+        if cell["cell_type"] == "markdown":
+            links = re.findall(r"\]\(([^)#]*)", cell["source"]) + re.findall(
+                r'href="([^"#]*)', cell["source"]
+            )
+            assert all(not link or re.match("[a-z]+:", link) for link in links), links
+
+
+@pytest.mark.parametrize(
+    ("link", "published"),
+    [
+        ("[a](../book/errata.md)", f"[a]({BOOK}/book/errata.html)"),
+        ("[a](02_gan.ipynb#train-it)", f"[a]({BOOK}/chapters/02_gan.html#train-it)"),
+        ('<a href="../book/notation.md">', f'<a href="{BOOK}/book/notation.html">'),
+        ("[a](https://x.org/a.md) [b](#here)", "[a](https://x.org/a.md) [b](#here)"),
+    ],
+)
+def test_links_lead_to_the_published_book(link: str, published: str) -> None:
+    assert publish_links(link) == published
+
+
+def test_a_chapter_is_found_by_its_number() -> None:
+    assert [find_chapter(str(n)) for n in range(1, 6)] == chapters() == CHAPTER_FILES
