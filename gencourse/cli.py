@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gencourse import __version__
-from gencourse.commands import doctor, draw, evaluate, export, reproduce, show, train
+from gencourse.commands import doctor, draw, evaluate, export, progress, reproduce, show, train
 from gencourse.commands.answer import sentences
 
 __all__ = ["app"]
@@ -28,6 +28,7 @@ _VERBS = (  # in the order of the help
     ("compare", evaluate.compare),
     ("reproduce", reproduce.reproduce),
     ("export", export.export),
+    ("progress", progress.progress),
     ("doctor", doctor.doctor),
     ("list", show.list_),
 )

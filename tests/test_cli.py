@@ -57,3 +57,48 @@ def test_help_does_not_import_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0", "False"]
+
+
+def test_export_of_all_chapters_and_for_a_marking_tool(tmp_path: pathlib.Path) -> None:
+    result = CliRunner().invoke(app, ["export", "--all", "--to", str(tmp_path / "students")])
+    assert result.exit_code == 0 and len(list((tmp_path / "students").glob("*.ipynb"))) == 5
+    marked = ["export", "--for", "nbgrader", str(tmp_path / "course"), "--exercises-only"]
+    result = CliRunner().invoke(app, marked)
+    assert result.exit_code == 0 and (tmp_path / "course" / "nbgrader_config.py").is_file()
+    assert len(list((tmp_path / "course" / "source").glob("*/*.ipynb"))) == 5
+    result = CliRunner().invoke(app, ["export", "2", "--for", "otter", "--to", str(tmp_path / "otter")])
+    assert result.exit_code == 0 and [path.name for path in (tmp_path / "otter").iterdir()] == [
+        "02_gan.ipynb"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "Which chapter"),
+        (["9"], "does not exist"),
+        (["1", "--all"], "leave out --all"),
+        (["1", "--for", "word"], "nbgrader or otter"),
+        (["1", "--exercises-only"], "needs --for"),
+    ],
+)
+def test_an_export_that_cannot_be_says_why(
+    words: list[str], sentence: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["export", *words])
+    assert result.exit_code == 2 and sentence in " ".join(result.output.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_is_shown_and_reset(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import json
+
+    from gencourse.exercises.record import record
+
+    monkeypatch.setenv("GENCOURSE_STATE", str(tmp_path))
+    record("1.1", True)
+    result = CliRunner().invoke(app, ["progress", "--json"])
+    assert result.exit_code == 0 and json.loads(result.stdout)["done"] == ["1.1"]
+    result = CliRunner().invoke(app, ["progress", "--reset", "--json"])
+    assert json.loads(result.stdout)["done"] == []

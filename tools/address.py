@@ -22,6 +22,7 @@ PLACES = (
     "CHANGELOG.md",
     "CITATION.cff",
     "_config.yml",
+    "pyproject.toml",
     "gencourse/__init__.py",
     "gencourse/exercises/export.py",
     "book/**/*.md",

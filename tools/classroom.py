@@ -15,8 +15,10 @@ import csv
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +27,11 @@ from gencourse.exercises import CHAPTERS, Exercise, export_nbgrader, export_otte
 from gencourse.exercises.derivations import DERIVATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = (
+    "right",
+    "stubs",
+    "wrong1",
+)  # the students whom otter grades: the checks are those that nbgrader ran
 PINS = {"nbgrader": "nbgrader==0.9.6", "otter": "otter-grader==7.0.0"}
 
 
@@ -35,16 +42,21 @@ def environment(tool: str) -> Path:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         pip = [str(folder / "bin/python"), "-m", "pip", "install", "-q", PINS[tool]]
         subprocess.run(pip, check=True)
+        if (
+            tool == "otter"
+        ):  # otter is imported by the notebook itself, so its Python must find the course's packages
+            site = next(folder.glob("lib/python*/site-packages"))
+            (site / "course.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
         (folder / "made").touch()
     return folder / "bin"
 
 
-def kernel(folder: Path) -> dict[str, str]:
+def kernel(folder: Path, python: str = sys.executable) -> dict[str, str]:
     """Environment variables under which the kernel `python3` is this Python with this checkout's package."""
     spec = folder / "kernels" / "python3"
     spec.mkdir(parents=True)
     variables = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     text = json.dumps({"argv": argv, "display_name": "Python 3", "language": "python", "env": variables})
     (spec / "kernel.json").write_text(text, encoding="utf-8")
     return {**os.environ, "JUPYTER_PATH": str(folder), "HOME": str(folder), "XDG_STATE_HOME": str(folder)}
@@ -153,7 +165,8 @@ with Gradebook("sqlite:///gradebook.db") as book:
 
 def otter(chapter: str, folder: Path) -> list[str]:
     """`otter assign` of one chapter and `otter run` for its students; sentences about what is not as expected."""
-    bin_, variables = environment("otter"), kernel(folder / "jupyter")
+    bin_ = environment("otter")
+    variables = kernel(folder / "jupyter", str(bin_ / "python"))
     variables["PATH"] = f"{bin_}{os.pathsep}{variables['PATH']}"
     notebook = export_otter(chapter, folder, exercises_only=True)
     run([str(bin_ / "otter"), "assign", "--no-run-tests", notebook.name, "made"], folder, variables)
@@ -161,7 +174,29 @@ def otter(chapter: str, folder: Path) -> list[str]:
     text = released.read_text(encoding="utf-8")
     wrong = [f"{notebook.stem}: the students' notebook shows a solution"] if "SOLUTION" in text else []
     wrong += [f"{notebook.stem}: the students' notebook shows a rubric"] if "Rubric" in text else []
-    print(f"otter, chapter {chapter}: assigned", flush=True)
+    archive = next((folder / "made" / "autograder").glob("*.zip"))
+    students = {name: answers for name, answers in class_of(chapter).items() if name in SAMPLE}
+    compared = 0
+    for student, answers in students.items():
+        place = folder / student
+        place.mkdir()
+        (place / notebook.name).write_text(answered(released, answers, False), encoding="utf-8")
+        command = [str(bin_ / "otter"), "run", "-a", str(archive), "-o", str(place), notebook.name]
+        run(command, place, variables)
+        results = json.loads((place / "results.json").read_text(encoding="utf-8"))
+        grades: dict[str, float] = {}
+        for test in results["tests"]:
+            if match := re.match(r"q(\d+)_(\d+)(?: |$)", test["name"]):
+                number = f"{match[1]}.{match[2]}"
+                grades[number] = grades.get(number, 0.0) + test.get("score", 0.0)
+        for one in exercises(chapter):
+            expected = float(one.level) if answers[one.number][1] else 0.0
+            if grades.get(one.number) != expected:
+                wrong.append(
+                    f"{one.number}, {student}: {expected} expected, otter has {grades.get(one.number)}"
+                )
+            compared += 1
+    print(f"otter, chapter {chapter}: {len(students)} students, {compared} grades compared", flush=True)
     return wrong
 
 

@@ -1,4 +1,4 @@
-"""`gencourse export`: a chapter for students."""
+"""`gencourse export`: chapters for students, and sets that a teacher marks."""
 
 from __future__ import annotations
 
@@ -7,16 +7,45 @@ from typing import Annotated
 
 import typer
 
+from gencourse.commands.answer import fail
+
 __all__ = ["export"]
 
 
 def export(
-    chapter: Annotated[Path, typer.Argument(help="A chapter's notebook.")],
-    folder: Annotated[Path, typer.Option("--to", help="Where to write the student version.")] = Path(
-        "student"
-    ),
+    chapter: Annotated[
+        str | None,
+        typer.Argument(help="A chapter's number or notebook; with --for and without --to, the folder."),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--to", help="Where to write; by default 'student', or the tool's name.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All chapters.")] = False,
+    tool: Annotated[
+        str | None, typer.Option("--for", help="'nbgrader' or 'otter': a set that this tool marks.")
+    ] = None,
+    exercises_only: Annotated[
+        bool, typer.Option("--exercises-only", help="With --for: no text, no training.")
+    ] = False,
 ) -> None:
-    """Write a chapter for students: stubs in place of the solutions, checks left in."""
-    from gencourse.exercises import export as write
+    """Write chapters for students, stubs in place of the solutions, or for a teacher's marking tool."""
+    from gencourse import exercises
 
-    typer.echo(write(chapter, folder))
+    if tool not in (None, "nbgrader", "otter"):
+        fail(f"--for is {tool!r}: write nbgrader or otter, or leave it out for students' notebooks.")
+    if exercises_only and tool is None:
+        fail("--exercises-only needs --for nbgrader or --for otter: a student's copy is the whole chapter.")
+    if tool and chapter and folder is None:
+        chapter, folder = None, Path(chapter)
+    if every and chapter:
+        fail(f"--all writes every chapter: leave out --all, or the chapter {chapter!r}.")
+    if chapter is None and not every and tool is None:
+        fail("Which chapter? Give its number, or --all.")
+    for notebook in exercises.chapters() if chapter is None else [chapter]:
+        if tool == "nbgrader":
+            made = exercises.export_nbgrader(notebook, folder or Path(tool), exercises_only)
+        elif tool == "otter":
+            made = exercises.export_otter(notebook, folder or Path(tool), exercises_only)
+        else:
+            made = exercises.export(notebook, folder or Path("student"))
+        typer.echo(made)
