@@ -72,3 +72,14 @@ def test_an_outdated_copy_is_found(tmp_path: Path):
     (tmp_path / "README.md").write_text("https://github.com/x/gencourse", encoding="utf-8")
 
     assert address.disagreements(tmp_path) == {tmp_path / "README.md": NEW}
+
+
+def test_a_release_refuses_a_placeholder_another_tag_and_old_copies(tmp_path: Path):
+    project, readme = tmp_path / "pyproject.toml", tmp_path / "README.md"
+    project.write_text('version = "1.2.0"\nRepository = "https://github.com/OWNER/gencourse"\n')
+    assert "placeholder" in (address.refuse(tmp_path, "v1.2.0") or "")
+    project.write_text(f'version = "1.2.0"\nRepository = "{NEW}"\n')
+    assert address.refuse(tmp_path, "v1.2.0") is None
+    assert "must be v1.2.0" in (address.refuse(tmp_path, "v1.2.1") or "")
+    readme.write_text("https://github.com/x/gencourse")
+    assert "README.md" in (address.refuse(tmp_path, "v1.2.0") or "")

@@ -3,6 +3,9 @@
     python tools/address.py                                   bring every copy up to date
     python tools/address.py --check                           list the copies that disagree
     python tools/address.py --set https://github.com/ME/gencourse     move the course, copies and all
+    python tools/address.py --release v0.1.0                  fail unless this tag may be published
+
+A fork sets its address, commits, and tags; the tag makes the release that Colab installs.
 
 A badge, a Colab link and the cell that installs the package on Colab must carry the address themselves.
 Everything else reads it from [project.urls] in pyproject.toml.
@@ -98,6 +101,19 @@ def move(root: Path, address: str) -> None:
             write(path, stamp(text, address, version, names))
 
 
+def refuse(root: Path, tag: str) -> str | None:
+    """Why a release under this tag would be wrong, or None: a placeholder address, another version, old copies."""
+    address, version = read_project((root / "pyproject.toml").read_text(encoding="utf-8"))
+    if "/OWNER/" in address:
+        return f"the address is still the placeholder {address}: run tools/address.py --set, commit, and tag again."
+    if tag != f"v{version}":
+        return f"the tag is {tag}, but pyproject.toml states version {version}: the tag must be v{version}."
+    if outdated := disagreements(root):
+        names = ", ".join(path.relative_to(root).as_posix() for path in outdated)
+        return f"these files carry another address or version: {names}. Run tools/address.py and commit."
+    return None
+
+
 def write(path: Path, text: str) -> None:
     """Write with the line ends of the repository, on Windows too."""
     path.write_text(text, encoding="utf-8", newline="\n")
@@ -108,8 +124,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Copy the repository's address to where it is needed.")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a copy disagrees")
     parser.add_argument("--set", metavar="ADDRESS", help="write a new address into pyproject.toml first")
+    parser.add_argument("--release", metavar="TAG", help="change nothing; fail unless TAG may be published")
     options = parser.parse_args()
     try:
+        if options.release:
+            if reason := refuse(ROOT, options.release):
+                raise ValueError(reason)
+            return 0
         if options.set:
             move(ROOT, options.set)
         found = disagreements()

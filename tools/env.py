@@ -11,9 +11,12 @@ an old Python gets as far as the sentence that says it is too old.
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,17 +74,34 @@ def working_uv():
     return uv
 
 
+def answers(address, seconds=5):
+    """Whether a host can be reached within so many seconds: one question, so that pip need not ask 165 times."""
+    try:
+        urllib.request.urlopen(address, timeout=seconds).close()
+    except urllib.error.HTTPError:
+        return True  # it answers, whatever it says
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def pinned_torch():
+    """The lines of requirements.txt for torch and torchvision: all that PyTorch's host is asked for."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if re.match(r"torch(vision)?==", line)]
+
+
 def install_commands(torch, uv):
     """The two commands that fill the environment, for pip (uv is None) or for uv."""
     install = [uv, "pip", "install", "--python", str(PYTHON)] if uv else [str(PYTHON), "-m", "pip", "install"]
-    extra = []
+    first = []
     if torch == "cpu":
-        # --upgrade: an installed 2.x.y would count as good enough, and 2.x.y+cpu never be looked at
-        extra = ["--upgrade", "--extra-index-url", CPU_WHEELS]
-        if uv:
-            extra += ["--index-strategy", "unsafe-best-match"]  # compare both indexes, as pip does
+        # --upgrade: an installed 2.x.y would count as good enough, and 2.x.y+cpu never be looked at.
+        # --no-deps: only these two come from PyTorch's host; everything else from the usual place.
+        first = [[*install, "--upgrade", "--no-deps", "--index-url", CPU_WHEELS, *pinned_torch()]]
     return [
-        [*install, *extra, "-r", "requirements.txt"],
+        *first,
+        [*install, "-r", "requirements.txt"],
         # setuptools is among the requirements: building here needs no second download of it
         [*install, "--no-deps", "--no-build-isolation", "-e", "."],
     ]
@@ -141,6 +161,14 @@ def main():
         return
     if not options.dry_run and STAMP.exists():
         STAMP.unlink()  # from here until the end, an interrupted installation counts as none
+    if options.torch == "cpu" and not options.dry_run and not answers(CPU_WHEELS):
+        print(
+            "env: "
+            + CPU_WHEELS
+            + " did not answer within five seconds. PyTorch comes from your usual package "
+            "source instead; on Linux that one may bring CUDA and several gigabytes."
+        )
+        options.torch = ""
     make_venv(options.dry_run)
     for command in install_commands(options.torch, choose_uv()):
         run(command, options.dry_run)

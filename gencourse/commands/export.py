@@ -36,16 +36,19 @@ def export(
     if exercises_only and tool is None:
         fail("--exercises-only needs --for nbgrader or --for otter: a student's copy is the whole chapter.")
     if tool and chapter and folder is None:
-        chapter, folder = None, Path(chapter)
+        folder = Path(chapter)
+        chapter = None
     if every and chapter:
         fail(f"--all writes every chapter: leave out --all, or the chapter {chapter!r}.")
     if chapter is None and not every and tool is None:
         fail("Which chapter? Give its number, or --all.")
-    for notebook in exercises.chapters() if chapter is None else [chapter]:
+    wanted: list[str | Path] = [*exercises.chapters()] if chapter is None else [chapter]
+    target = folder or Path(tool or "student")
+    for notebook in wanted:
         if tool == "nbgrader":
-            made = exercises.export_nbgrader(notebook, folder or Path(tool), exercises_only)
+            made = exercises.export_nbgrader(notebook, target, exercises_only)
         elif tool == "otter":
-            made = exercises.export_otter(notebook, folder or Path(tool), exercises_only)
+            made = exercises.export_otter(notebook, target, exercises_only)
         else:
-            made = exercises.export(notebook, folder or Path("student"))
+            made = exercises.export(notebook, target)
         typer.echo(made)

@@ -74,7 +74,7 @@ def endless(*_: Any) -> Any:
 
 
 def with_limit(monkeypatch: pytest.MonkeyPatch, check: Callable[[Any], None], seconds: float = 0.3) -> None:
-    one = Exercise("1.3", "", 1, 1, "floor", check, "", "", (), seconds=seconds)
+    one = Exercise("1.3", "", 1, 1, "floor", ("", "", ""), check, "", "", (), seconds=seconds)
     monkeypatch.setattr(engine, "exercise", lambda number: one)
 
 
