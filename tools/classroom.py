@@ -2,6 +2,7 @@
 
     python tools/classroom.py               both, all chapters
     python tools/classroom.py nbgrader 2    one tool, one chapter
+    python tools/classroom.py --wrong 2     two wrong answers an exercise: what `make test` has time for
 
 Each tool lives in an environment of its own (build/classroom-TOOL, made once); the notebooks run with this Python.
 A class has one student with every solution, one with every stub, and as many as it takes to hand in each known
@@ -32,6 +33,7 @@ SAMPLE = (
     "stubs",
     "wrong1",
 )  # the students whom otter grades: the checks are those that nbgrader ran
+MOST_WRONG = 99
 PINS = {"nbgrader": "nbgrader==0.9.6", "otter": "otter-grader==7.0.0"}
 
 
@@ -74,7 +76,7 @@ def class_of(chapter: str) -> dict[str, dict[str, tuple[str | None, bool]]]:
         "right": {one.number: (one.solution, True) for one in every},
         "stubs": {one.number: (None, False) for one in every},
     }
-    for n in range(max(len(one.wrong) for one in every)):
+    for n in range(min(MOST_WRONG, max(len(one.wrong) for one in every))):
         students[f"wrong{n + 1}"] = {
             one.number: (one.wrong[n].source(one.solution), False) if n < len(one.wrong) else (None, False)
             for one in every
@@ -204,7 +206,10 @@ def main() -> int:
     """Run the tools that were asked for over the chapters that were asked for, two chapters at a time."""
     parser = argparse.ArgumentParser(description="Mark every exercise with nbgrader and otter.")
     parser.add_argument("what", nargs="*", help="nbgrader, otter, and numbers of chapters; default: all")
+    parser.add_argument("--wrong", type=int, default=99, help="at most so many wrong answers an exercise")
     options = parser.parse_args()
+    global MOST_WRONG
+    MOST_WRONG = options.wrong
     tools = [name for name in PINS if name in options.what] or list(PINS)
     numbers = [number for number in CHAPTERS if number in options.what] or list(CHAPTERS)
     for tool in tools:

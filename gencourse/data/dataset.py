@@ -20,7 +20,7 @@ from gencourse.data.parts import (
     known_device,
     rows_of_a_pass,
 )
-from gencourse.errors import need_labels, need_pictures, need_tensor, need_whole, on_cpu, shown
+from gencourse.errors import need_kind, need_labels, need_pictures, need_tensor, need_whole, on_cpu, shown
 
 __all__ = ["ImageDataset", "as_dataset"]
 
@@ -272,6 +272,7 @@ def as_dataset(data: Any, name: str = "data") -> Any:
         TypeError: data is something else: the sentence says how to make a dataset of it.
         ValueError: the tensor holds no pictures.
     """
+    need_kind("name", name, str, "the name of an argument")
     if isinstance(data, Tensor):
         if data.dim() == 2:
             raise ValueError(
