@@ -5,6 +5,7 @@ A strict build passes pages that show raw `$x$`, a broken image or a red MathJax
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ LOOK = r"""async () => {
     "marker": /generated:/,
   };
   const images = [...document.images];
+  images.forEach(i => { i.loading = "eager"; });
+  await Promise.all(images.map(i => i.decode().catch(() => 0)));
   return {
     formulas,
     typeset: article.querySelectorAll("mjx-container").length,
@@ -54,6 +57,26 @@ TOO_WIDE = r"""() => {
     .map(e => e.tagName + "." + e.className + " " + Math.round(e.getBoundingClientRect().right))
     .concat("page: " + document.documentElement.scrollWidth);
 }"""
+
+# Lines of code on the page, and those of them that the box cuts off.
+CUT_LINES = r"""() => {
+  let lines = 0, cut = 0;
+  for (const pre of document.querySelectorAll("article div.highlight pre")) {
+    if (!pre.checkVisibility()) continue;
+    const box = pre.getBoundingClientRect();
+    for (const line of pre.querySelectorAll(".gc-line")) {
+      const range = document.createRange();
+      range.selectNodeContents(line);
+      lines += 1;
+      cut += range.getBoundingClientRect().right > box.right + 1;
+    }
+  }
+  return [lines, cut];
+}"""
+HEAVIEST = (
+    1_300_000  # bytes of a first visit to a chapter. The aim is 1_000_000: two icon fonts alone are 274 KB
+)
+CUT_AT_MOST = {1400: 0.0, 390: 0.05}  # share of lines, by the window's width
 
 
 class Visit:
@@ -117,6 +140,37 @@ def test_page(visit: Visit, any_page: str) -> None:
     assert seen["states"] == ["ready"] * seen["widgets"], "live figures"
     assert too_wide == [], "wider than a phone"
     assert visit.trouble == []
+
+
+@pytest.mark.parametrize("width", CUT_AT_MOST)
+def test_code_is_not_cut(browser: Browser, server: str, chapter: str, width: int) -> None:
+    """Code fits into its box on a desk, and goes on in the next line on a phone."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(f"{server}/{chapter}", wait_until="load")
+    lines, cut = page.evaluate(CUT_LINES)
+    page.close()
+    print(f"{chapter} at {width} px: {cut} of {lines} lines of code are cut")
+    assert lines, "no line of code was seen"
+    assert cut <= CUT_AT_MOST[width] * lines
+
+
+def test_first_visit_is_light(browser: Browser, server: str, html: Path, chapter: str) -> None:
+    """What a first visit loads, as a server that packs with gzip would send it."""
+    loaded: set[str] = set()
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.on("requestfinished", lambda request: loaded.add(request.url.partition("?")[0]))
+    page.goto(f"{server}/{chapter}", wait_until="load")
+    seconds = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd / 1000")
+    page.close()
+    files = [html / url.removeprefix(f"{server}/") for url in loaded if url.startswith(server)]
+    packed = {".html", ".js", ".css", ".json", ".svg"}
+    sizes = [
+        len(gzip.compress(file.read_bytes())) if file.suffix in packed else file.stat().st_size
+        for file in files
+    ]
+    print(f"{chapter}: {sum(sizes) / 1000:.0f} KB, loaded in {seconds:.2f} s")
+    assert not [file.name for file in files if file.name in {"fontawesome.js", "searchindex.js"}]
+    assert sum(sizes) < HEAVIEST
 
 
 def test_chapter_leads_to_colab(html: Path, chapter: str) -> None:
