@@ -261,6 +261,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "show": lambda: dict(obj=gencourse.claim),
         "check": lambda: dict(number="1.1", answer=(3,)),
         "grade": lambda: dict(number="1.1", answer=(solved("1.1"),)),
+        "hint": lambda: dict(number="1.1", step=2),
         "preset": dict,
     },
     "losses": {
