@@ -277,3 +277,29 @@ def test_shells_complete_verbs_and_methods() -> None:
     command = [sys.executable, "-m", "gencourse"]
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.stdout.split() == ["semisupervisedaae"]
+
+
+def test_a_run_may_look_at_held_out_pictures_and_stop(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = [
+        "train",
+        "autoencoder",
+        "--data",
+        photos,
+        "--size",
+        28,
+        "--device",
+        "cpu",
+        "--quiet",
+        "--out",
+        out,
+    ]
+    done = call(*words, "--epochs", 30, "--stop-after", 1, "--set", "network=dense", "--learning-rate", 1)
+    assert done.exit_code == 0, done.output
+    with (out / "history.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    # with steps of 1 the losses on held-out pictures soon rise
+    assert "validation autoencoder" in rows[0] and len(rows) < 30
+    refused = call(*words[:-1], tmp_path / "other", "--watch", "nothing")
+    assert refused.exit_code != 0 and "what is validated is autoencoder" in refused.output
+    assert not (tmp_path / "other").exists()

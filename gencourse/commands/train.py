@@ -48,6 +48,15 @@ def train(
         float | None, typer.Option(help="Decay of a moving average of the weights, for example 0.999.")
     ] = None,
     clip: Annotated[float | None, typer.Option(help="Largest norm of a gradient.")] = None,
+    validate: Annotated[
+        bool, typer.Option("--validate", help="After each epoch, the losses on held-out pictures.")
+    ] = False,
+    stop_after: Annotated[
+        int | None, typer.Option(help="End after so many epochs without gain on them; keep the best.")
+    ] = None,
+    watch: Annotated[
+        str | None, typer.Option(help="Which of the losses tells a gain; the first when not given.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of shuffling and noise.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
@@ -69,6 +78,8 @@ def train(
       gencourse train gan --data photos/ --size 64 --epochs 50 --set r1=0.1 --out runs/gan
 
       gencourse train gan --data photos/ --size 64 --epochs 80 --set r1=0.1 --out runs/gan --resume
+
+      gencourse train vae --epochs 50 --stop-after 3 --out runs/vae
     """
     from gencourse.commands.settings import class_of, read_settings
 
@@ -99,9 +110,12 @@ def train(
         "learning_rate": learning_rate,
         "average": average,
         "clip": clip,
+        "stop_after": stop_after,
+        "watch": watch,
         "seed": seed,
         "precision": precision,
     }
+    validation = source.test() if validate or stop_after is not None or watch is not None else None
     config: dict[str, Any] = {
         "method": kind.__name__,
         "settings": settings,
@@ -124,6 +138,7 @@ def train(
             model,
             pictures,
             device=chosen,
+            validation=validation,
             checkpoint=checkpoint,
             resume=resume,
             progress=not (quiet or json_),
