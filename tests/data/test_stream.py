@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -263,29 +265,74 @@ def test_a_fault_in_a_dataset_of_somebody_else_shows_where_it_is() -> None:
         list(stream(Wrong(), workers=1).batches(1))
 
 
+class Shards(IterableDataset):
+    """What `webdataset.WebDataset(…).decode("pil")` gives: torch's kind, of dictionaries, in the order of its files."""
+
+    def __init__(self, rows: list[tuple[Path, int]]) -> None:
+        self.rows = rows
+
+    def __iter__(self):
+        for i, (path, label) in enumerate(self.rows):
+            yield {"__key__": f"{i:04}", "png": Image.open(path).convert("RGB"), "cls": label}
+
+
+class Rows:
+    """What `datasets.Dataset` gives: dictionaries by their number. It is no class of torch."""
+
+    def __init__(self, rows: list[tuple[Path, int]]) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int):
+        path, label = self.rows[index]
+        return {"image": Image.open(path), "label": label}
+
+
+class RowsInTurn(IterableDataset):
+    """What its `to_iterable_dataset()` gives."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def __iter__(self):
+        return (self.rows[i] for i in range(len(self.rows)))
+
+
+def labelled_files(folder: Path) -> list[tuple[Path, int]]:
+    return [(path, "ab".index(path.parent.name)) for path in sorted(folder.rglob("*.png"))]
+
+
 def test_a_webdataset_streams(folder: Path, tmp_path: Path) -> None:
-    wds = pytest.importorskip("webdataset")
-    files = sorted(folder.rglob("*.png"))
-    with wds.TarWriter(str(tmp_path / "shard-0.tar")) as tar:
-        for i, path in enumerate(files):
-            tar.write(
-                {"__key__": f"{i:04}", "png": path.read_bytes(), "cls": str("ab".index(path.parent.name))}
-            )
-    data = wds.WebDataset(str(tmp_path / "shard-0.tar"), shardshuffle=False).decode("pil")
+    """The package itself where it is installed, else what it gives."""
+    rows = labelled_files(folder)
+    data: Any = Shards(rows)
+    if importlib.util.find_spec("webdataset"):
+        import webdataset as wds
+
+        with wds.TarWriter(str(tmp_path / "shard-0.tar")) as tar:
+            for i, (path, label) in enumerate(rows):
+                tar.write({"__key__": f"{i:04}", "png": path.read_bytes(), "cls": str(label)})
+        data = wds.WebDataset(str(tmp_path / "shard-0.tar"), shardshuffle=False).decode("pil")
     streamed = stream(data, size=12, length=N)
     assert same(list(streamed.batches(4)), list(load_folder(folder, size=12).batches(4)))
 
 
 def test_a_hugging_face_dataset_streams(folder: Path) -> None:
-    datasets = pytest.importorskip("datasets")
-    pytest.importorskip("pyarrow")
-    files = sorted(folder.rglob("*.png"))
-    rows = {"image": [str(p) for p in files], "label": ["ab".index(p.parent.name) for p in files]}
-    made = datasets.Dataset.from_dict(rows).cast_column("image", datasets.Image())
+    """The package itself where it is installed, else what it gives."""
+    rows = labelled_files(folder)
+    made: Any = Rows(rows)
+    in_order: Any = RowsInTurn(made)
+    if importlib.util.find_spec("datasets"):
+        import datasets
+
+        columns = {"image": [str(path) for path, _ in rows], "label": [label for _, label in rows]}
+        made = datasets.Dataset.from_dict(columns).cast_column("image", datasets.Image())
+        in_order = made.to_iterable_dataset()
     loaded = load_folder(folder, size=12)
     assert same(shuffled(stream(made, size=12, workers=0)), shuffled(loaded))
-    in_turn = stream(made.to_iterable_dataset(), size=12, length=N)
-    assert same(list(in_turn.batches(4)), list(loaded.batches(4)))
+    assert same(list(stream(in_order, size=12, length=N).batches(4)), list(loaded.batches(4)))
 
 
 MEMORY = """
