@@ -95,8 +95,8 @@ def fit(
         method: says who plays and how they move; trained in place and left on the device, in eval mode.
         data: what to train on: a dataset of `gencourse.data`, or a tensor of pictures.
         epochs: passes over the data in total; a resumed run goes on up to this number.
-        batch_size: pictures in a mini-batch, of all processes together. A remainder that is too small for the method joins the batch
-            before it.
+        batch_size: pictures in a mini-batch, of all processes together. A remainder that is too small for the
+            method joins the batch before it.
         learning_rate: step size of every player; the method's own, which may differ from player to player,
             when not given.
         schedule: factor of the step size for each mini-batch, for example `warmup_cosine()`; None for a
@@ -222,7 +222,9 @@ def fit(
             processes.average_buffers(averaged)
             seconds = {"seconds": time.perf_counter() - start}
             looked = {} if watching is None else watching.look(method, averaged)
-            looked = processes.means(looked, dict.fromkeys(looked, 1))  # equal, to the last bit: all stop together
+            looked = processes.means(
+                looked, dict.fromkeys(looked, 1)
+            )  # equal, to the last bit: all stop together
             history.epochs.append({**means, **looked, **seconds})
             if watching is not None:
                 watching.keep(history, method, averaged)

@@ -285,7 +285,9 @@ def _reached() -> Iterator[None]:
     """A process that is gone is one sentence, and no hang: torch gives up after the time limit."""
     try:
         yield
-    except RuntimeError as error:  # gloo: connection closed; NCCL and the store have classes of their own below it
+    except (
+        RuntimeError
+    ) as error:  # gloo: connection closed; NCCL and the store have classes of their own below it
         reason = str(error).splitlines()[0][:120]
         raise LostProcessError(
             f"Another process of this run is gone or too late ({reason}), so this one stops. Start all of them again, "

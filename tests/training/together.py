@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 import gencourse.methods as m
 from gencourse.data import ImageDataset
-from gencourse.networks import ConvEncoder, Plan
+from gencourse.networks import Plan
 from gencourse.training import History, Method, Mover, NonFiniteLossError, fit, seeded
 
 DENSE, CONV = Plan("dense", (16,)), Plan("conv", (8,), 4)
+VIT = {"patch": 7, "width": 16, "depth": 1, "heads": 2, "decoder_width": 8, "decoder_heads": 2}
 GAN = {"network": "conv", "noise_size": 4, "width": 2}
 OPTIONS = {"epochs": 2, "batch_size": 8, "device": "cpu", "progress": False, "learning_rate": 1e-3, "seed": 3}
 
@@ -54,7 +55,9 @@ class Normed(Method):
         super().__init__()
         self.shape = (1, 28, 28)
         with seeded(0):
-            self.net = nn.Sequential(nn.Flatten(), nn.Linear(784, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 3))
+            self.net = nn.Sequential(
+                nn.Flatten(), nn.Linear(784, 6, bias=False), nn.BatchNorm1d(6), nn.Tanh(), nn.Linear(6, 3)
+            )
 
     def players(self):
         return {"net": self.parameters()}
@@ -85,14 +88,14 @@ METHODS: dict[str, Callable[[], Method]] = {
     "SemiSupervisedAAE": lambda: m.SemiSupervisedAAE(
         DENSE, 3, judge=(8,), labelled=pictures(12), labelled_batch=6
     ),
-    "MAE": lambda: m.MAE(patch=7, width=16, depth=1, decoder_width=8, heads=2, decoder_heads=2),
-    "AllPatchesMAE": lambda: m.AllPatchesMAE(patch=7, width=16, depth=1, decoder_width=8, heads=2, decoder_heads=2),
+    "MAE": lambda: m.MAE(**VIT),
+    "AllPatchesMAE": lambda: m.AllPatchesMAE(**VIT, normalise=True),
     "MaskedConvAutoencoder": lambda: m.MaskedConvAutoencoder(width=4, code_channels=2),
     "Restorer": lambda: m.Restorer(m.degraded, network=CONV, code_size=3),
     "PairedAEGAN": lambda: m.PairedAEGAN(m.degraded, CONV, 3),
     "HoleFiller": lambda: m.HoleFiller(network=CONV, code_size=3),
     "ContextEncoder": lambda: m.ContextEncoder(network=CONV, code_size=3),
-    "Classifier": lambda: m.Classifier(ConvEncoder((1, 28, 28), 8, 4)),
+    "Classifier": lambda: m.Classifier(m.MAE(**VIT).encoder),
     "dropout": Dropped,
 }
 
@@ -122,7 +125,11 @@ class Dying(Normed):
 
     def loss(self, x: Tensor) -> Tensor:
         self.steps += 1
-        if self.steps == 8 and os.environ.get("RANK") == "1" and os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0":
+        if (
+            self.steps == 8
+            and os.environ.get("RANK") == "1"
+            and os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0"
+        ):
             os.kill(os.getpid(), signal.SIGKILL)
         return super().loss(x)
 
@@ -151,8 +158,6 @@ def compare(folder: Path) -> None:
         fit(Normed(), pictures(), **{**OPTIONS, "batch_size": 3})
     except ValueError as error:
         (folder / f"small {rank}.txt").write_text(str(error))
-    if rank == "0":
-        print("\rSHOWN", file=sys.stderr)
     fit(Normed(), pictures(), **{**OPTIONS, "checkpoint": folder / "shared", "progress": True})
 
 
