@@ -4,6 +4,10 @@ Every process holds the whole method and takes a part of the rows of each mini-b
 the number of rows as weight, which for a loss that is a mean over rows is the gradient of the whole mini-batch. The
 random numbers of a mini-batch are drawn for all its rows in every process, from equal generators, and each keeps
 those of its rows: so the result is that of one process but for rounding, whatever the number of processes.
+
+What is not a mean over rows is said here. The MMD between codes takes the codes of all processes (`whole_batch`). Batch
+norm normalises with the rows of its own process, and its running statistics are averaged after each epoch. An adaptive
+weight is the ratio of the gradients of its own process's rows. These two differ from one process with all rows.
 """
 
 from __future__ import annotations
