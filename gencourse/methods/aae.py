@@ -15,6 +15,7 @@ from gencourse.methods.coded import Coded
 from gencourse.methods.priors import GaussianPrior, Prior
 from gencourse.networks import GaussianEncoder, NoisyEncoder, Plan, he_init, mlp
 from gencourse.training.method import Mover, seeded
+from gencourse.training.processes import whole_batch
 
 __all__ = ["AAE", "WAE", "Matched"]
 
@@ -206,6 +207,7 @@ class WAE(Matched):
         """One mini-batch of eq. (4.10); the MMD is that of the batch's codes and as many draws of the prior."""
         z = self.encode(self.corrupt(x))
         reconstruction = squared_error(self.decode(z), x)
-        distance = mmd(z, self.draw(len(x)), self.std)
+        # pairs of rows: with several processes, those of all of them
+        distance = mmd(whole_batch(z), whole_batch(self.draw(len(x))), self.std)
         loss = update("autoencoder", reconstruction + self.weight * distance)
         return {"autoencoder": loss, "reconstruction": reconstruction.detach(), "mmd": distance.detach()}

@@ -20,6 +20,7 @@ from gencourse.errors import need_kind, need_number, need_one_of, need_size, nee
 from gencourse.training.checkpoint import check_destination
 from gencourse.training.history import History
 from gencourse.training.method import Method, seeded
+from gencourse.training.processes import Processes
 from gencourse.training.saved_run import restore_run, run_facts, run_size, save_run
 from gencourse.training.schedule import Schedule, factor_of
 from gencourse.training.update import Update, adam
@@ -87,12 +88,15 @@ def fit(
 ) -> History:
     """Train a method: for each mini-batch, let it make its step.
 
+    Under `torchrun`, all its processes train one method together: each takes its part of the rows of every
+    mini-batch, and the result is that of one process but for rounding (see `gencourse.training.processes`).
+
     Args:
         method: says who plays and how they move; trained in place and left on the device, in eval mode.
         data: what to train on: a dataset of `gencourse.data`, or a tensor of pictures.
         epochs: passes over the data in total; a resumed run goes on up to this number.
-        batch_size: pictures in a mini-batch. A remainder that is too small for the method joins the batch
-            before it.
+        batch_size: pictures in a mini-batch, of all processes together. A remainder that is too small for the
+            method joins the batch before it.
         learning_rate: step size of every player; the method's own, which may differ from player to player,
             when not given.
         schedule: factor of the step size for each mini-batch, for example `warmup_cosine()`; None for a
@@ -108,7 +112,8 @@ def fit(
         metrics: more to measure then, by name: functions of the method and these pictures.
         watch: which of the validated values tells a gain, smaller being better; the first when not given.
         stop_after: end after so many epochs without gain. The best weights are kept, and put back at the end.
-        on_epoch: called after each epoch with the method and the history so far: one function, or several.
+        on_epoch: called after each epoch with the method and the history so far: one function, or several. With
+            several processes the first alone calls them.
         checkpoint: file to save the run to after every epoch.
         resume: go on from that file if it exists. It must come from a run of an equal method, equal options
             and the same data. On a CPU the result is that of an uninterrupted run.
@@ -121,6 +126,7 @@ def fit(
         ValueError: an argument cannot be used; the message says which and why.
         FileExistsError: the checkpoint exists and resume was not asked for.
         CheckpointError: the checkpoint is damaged or belongs to another run.
+        LostProcessError: another process of the run is gone. The last checkpoint is still there.
         NonFiniteLossError: a loss became NaN or infinite. The last checkpoint is still there.
         Interrupted: somebody pressed Ctrl-C; the message says what is saved and how to go on.
     """
@@ -129,7 +135,9 @@ def fit(
     check_options(
         method, len(data), epochs, batch_size, learning_rate, schedule, precision, seed, clip, average
     )
-    _check_data(method, data, batch_size)
+    processes = Processes.joined(choose_device(device))
+    target = processes.device(choose_device(device))
+    _check_data(method, data, batch_size, processes)
     watching = _watching(method, validation, metrics, watch, stop_after)
     calls = _calls(on_epoch)
     _check_checkpoint(checkpoint, resume)
@@ -137,8 +145,8 @@ def fit(
     if checkpoint is not None:
         check_destination(checkpoint, run_size(method, average, best=stop_after is not None))
         path = Path(checkpoint)
-    target = choose_device(device)
     method.to(target)
+    processes.broadcast(method)
     players = {name: list(parameters) for name, parameters in method.players().items()}
     rates = dict.fromkeys(players, method.learning_rate if learning_rate is None else learning_rate)
     if learning_rate is None:
@@ -146,7 +154,7 @@ def fit(
     optimizers = {
         name: adam(own, rates[name], method.betas, method.weight_decay) for name, own in players.items()
     }
-    update = Update(players, optimizers, clip)
+    update = Update(players, optimizers, clip, processes)
     averaged = None
     if average is not None:
         averaged = AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True)
@@ -181,22 +189,26 @@ def fit(
             best = restore_run(path, method, update, averaged, shuffle, history, facts)
             if watching is not None:
                 watching.best = best
-        total = _batches(len(data), batch_size, method.least_batch)
+        processes.need_same("The number of epochs done", len(history))
+        least = method.least_batch * processes.count
+        total = _batches(len(data), batch_size, least)
         for epoch in range(len(history), epochs):
             if watching is not None and watching.is_over(history):
                 break
             records: dict[str, list[Tensor]] = defaultdict(list)
             counts: dict[str, list[int]] = defaultdict(list)  # a step may record a name only now and then
             start = time.perf_counter()
-            batches = _joined(data.batches(batch_size, device=target, generator=shuffle), method.least_batch)
+            batches = _joined(data.batches(batch_size, device=target, generator=shuffle), least)
             # TQDM_DISABLE is tqdm's own switch, but its notebook bar does not look at it
-            if progress and not os.environ.get("TQDM_DISABLE"):
+            if progress and processes.first and not os.environ.get("TQDM_DISABLE"):
                 batches = tqdm(batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", leave=False)
             for number, (x, y) in enumerate(batches, start=epoch * total):
                 if schedule is not None:
                     factor = factor_of(schedule, number, epochs * total)
                     _set_rates(update, {name: rate * factor for name, rate in rates.items()})
-                with _autocast(target, dtype):
+                rows = processes.rows(len(x))
+                whole, x, y = len(x), x[rows], y[rows]
+                with _autocast(target, dtype), processes.step(whole):
                     record = method.step(x, update, y)
                 if averaged is not None:
                     averaged.update_parameters(method)
@@ -205,18 +217,25 @@ def fit(
                     counts[name].append(len(x))
             update.check()
             means = {name: _mean(values, counts[name]) for name, values in records.items()}
+            means = processes.means(means, {name: sum(seen) for name, seen in counts.items()})
+            processes.average_buffers(method)
+            processes.average_buffers(averaged)
             seconds = {"seconds": time.perf_counter() - start}
-            seen = {} if watching is None else watching.look(method, averaged)
-            history.epochs.append({**means, **seen, **seconds})
+            looked = {} if watching is None else watching.look(method, averaged)
+            looked = processes.means(
+                looked, dict.fromkeys(looked, 1)
+            )  # equal, to the last bit: all stop together
+            history.epochs.append({**means, **looked, **seconds})
             if watching is not None:
                 watching.keep(history, method, averaged)
-            if path is not None:
+            if path is not None and processes.first:
                 kept = None if watching is None else watching.best
                 save_run(path, method, update, averaged, shuffle, history, facts, kept)
-            for call in calls:
+            for call in calls if processes.first else ():
                 call(method, history)
         if watching is not None:
             watching.put_back(method, averaged)
+        processes.wait()
     return history
 
 
@@ -274,7 +293,7 @@ def _watching(
     data = as_dataset(validation, "validation")
     if len(data) < 1:
         raise ValueError("validation is empty: give at least one picture.")
-    _check_data(method, data, len(data))
+    _check_data(method, data, len(data), Processes())  # each process looks at all of them
     return Watch(data, min(256, len(data)), metrics, watch, stop_after)
 
 
@@ -286,7 +305,7 @@ def _calls(on_epoch: OnEpoch | Sequence[OnEpoch]) -> Sequence[OnEpoch]:
     return calls
 
 
-def _check_data(method: Method, data: Batches, batch_size: int) -> None:
+def _check_data(method: Method, data: Batches, batch_size: int, processes: Processes) -> None:
     """Ask, before any time is spent, whether the method can learn from these data."""
     x, y = next(iter(data.batches(1, device="cpu", generator=None)))
     images, labels = getattr(data, "images", None), getattr(data, "labels", y)
@@ -294,11 +313,12 @@ def _check_data(method: Method, data: Batches, batch_size: int) -> None:
         method.accepts(x, labels)
     else:  # uint8: in range whatever it holds
         method.accepts(images[:1].float() / 255, labels)
-    least = method.least_batch
+    least = method.least_batch * processes.count
     if min(batch_size, len(data)) < least:
         name, value = ("batch_size", batch_size) if batch_size < least else ("data", f"{len(data)} picture")
+        shared = f", {method.least_batch} for each of {processes.count} processes" * (processes.count > 1)
         raise ValueError(
-            f"{name} is {value}: this {type(method).__name__} needs at least {least} pictures in a mini-batch."
+            f"{name} is {value}: this {type(method).__name__} needs at least {least} pictures in a mini-batch{shared}."
         )
 
 

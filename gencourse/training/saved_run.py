@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
@@ -259,6 +260,7 @@ def _here(method: Method) -> dict[str, Any]:
         "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
         "device": method.device.type,
+        "processes": dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1,
     }
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from gencourse.errors import need_kind, need_named, need_number, need_sequence
+from gencourse.training.processes import Processes
 
 __all__ = ["NonFiniteLossError", "Update", "adam"]
 
@@ -69,10 +70,14 @@ class Update:
     accelerator would have to be waited for, a good part of the time of a small network; there the optimiser is
     told on the device to stand still, and `check` raises the same error when it is called, once an epoch.
 
+    With several processes, gradient and loss are averaged over the rows of all of them before anything is looked
+    at, so all move alike, or none.
+
     Args:
         players: name of each player and the parameters that it owns.
         optimizers: one optimiser for each player.
         clip: largest norm of a player's gradient; None leaves it as it is.
+        processes: those of this run; None for this one alone.
 
     Raises:
         TypeError, ValueError: an argument cannot be used; the sentence says what to give.
@@ -83,6 +88,7 @@ class Update:
         players: dict[str, list[nn.Parameter]],
         optimizers: dict[str, Optimizer],
         clip: float | None = None,
+        processes: Processes | None = None,
     ) -> None:
         need_named("players", players, "names to parameters")
         for name, own in players.items():
@@ -99,6 +105,9 @@ class Update:
             )
         if clip is not None:
             need_number("clip", clip, above=0)
+        if processes is not None:
+            need_kind("processes", processes, Processes, "Processes.joined(device), or None")
+        self.processes = Processes() if processes is None else processes
         self.players = players
         self.optimizers = optimizers
         self.clip = clip
@@ -145,7 +154,7 @@ class Update:
                 f"loss of {player!r} does not depend on the parameters of {player!r}: look for a detach() too "
                 "many, or for the name of another player."
             )
-        value = loss.detach()
+        value = self.processes.average_step(gradients, loss.detach())
         if self.clip is not None:
             size = nn.utils.clip_grad_norm_(parameters, self.clip)
         else:

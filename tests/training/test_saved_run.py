@@ -156,7 +156,7 @@ def test_another_machine_is_noted_and_warned_about(
     options = {"checkpoint": tmp_path / "run", "resume": True, **QUIET}
     fit(make_toy(), toy_data, **options)
     first = read_checkpoint(tmp_path / "run")[1]["ran_on"]
-    assert [set(place) for place in first] == [{"torch", "threads", "device"}]
+    assert [set(place) for place in first] == [{"torch", "threads", "device", "processes"}]
     threads = torch.get_num_threads()
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
     with pytest.warns(

@@ -1,0 +1,182 @@
+"""Two processes are one: equal weights, one voice, one end."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file
+from torch import Tensor
+
+from gencourse import methods
+from gencourse.training import Method, Processes, adam, fit, read_checkpoint, whole_batch
+
+sys.path.insert(0, str(Path(__file__).parent))
+import together
+
+pytestmark = pytest.mark.skipif(not dist.is_available(), reason="this torch has no torch.distributed")
+ROOT = Path(__file__).parents[2]
+
+
+def torchrun(
+    what: str, folder: Path, *options: str, seconds: float = 100
+) -> subprocess.CompletedProcess[str]:
+    """together.py in two processes; they are all ended, and the test fails, if they hang."""
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        *options,
+    ]
+    command += [str(Path(together.__file__)), what, str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    # by its number: a name of this machine may lead out of it
+    environment |= {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
+    environment.pop("TQDM_DISABLE", None)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as job:
+        try:
+            out, err = job.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(job.pid, signal.SIGTERM)  # torchrun ends its processes
+            job.communicate()
+            raise
+    return subprocess.CompletedProcess(command, job.returncode, out, err)
+
+
+@pytest.fixture(scope="module")
+def side_by_side(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """What two processes left behind, and what they showed."""
+    folder = tmp_path_factory.mktemp("two")
+    done = torchrun("compare", folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, done.stderr
+
+
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def test_every_method_is_compared() -> None:
+    seen = {type(make()) for make in together.METHODS.values()} | {methods.AdaptiveAEGAN}
+    kinds = [getattr(methods, name) for name in methods.__all__]
+    assert {k for k in kinds if isinstance(k, type) and issubclass(k, Method)} <= seen
+
+
+@pytest.mark.parametrize("name", together.METHODS)
+def test_two_processes_with_half_batches_are_one_with_the_whole(
+    name: str, side_by_side: tuple[Path, str]
+) -> None:
+    found = [load_file(side_by_side[0] / f"{name} {rank}") for rank in (0, 1)]
+    assert all(torch.equal(found[0][key], found[1][key]) for key in found[0])
+    torch.set_num_threads(1)
+    weights, history = together.trained(together.METHODS[name], average=0.5 if name == "VAE" else None)
+    ours = part(found[0], "weights/")
+    assert ours.keys() == weights.keys()
+    for key, whole in weights.items():
+        off = (ours[key] - whole).abs()
+        if key.endswith("qkv.bias"):
+            # softmax does not feel a bias of the keys: its gradient is rounding alone, and Adam makes steps of it
+            off = off.view(3, -1)[[0, 2]]
+        assert off.max() < 1e-5, key
+    for key, mean in part(found[0], "history/").items():
+        torch.testing.assert_close(mean.tolist(), history[key], rtol=1e-5, atol=1e-5)
+    if history.averaged is not None:
+        for key, whole in history.averaged.state_dict().items():
+            torch.testing.assert_close(part(found[0], "average/")[key], whole, rtol=0, atol=1e-5)
+
+
+def test_with_an_adaptive_weight_both_move_alike(
+    side_by_side: tuple[Path, str],
+) -> None:
+    first, second = (load_file(side_by_side[0] / f"AdaptiveAEGAN {rank}") for rank in (0, 1))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_batch_norm_uses_own_rows_and_running_statistics_are_averaged(side_by_side: tuple[Path, str]) -> None:
+    """By hand: each half is normalised by itself, gradients are averaged by rows, statistics once an epoch."""
+    found, second = (load_file(side_by_side[0] / f"Normed {rank}") for rank in (0, 1))
+    assert all(torch.equal(found[key], second[key]) for key in found)
+    halves = [together.Normed() for _ in range(2)]
+    optimizers = [adam(half.parameters(), 1e-3, half.betas) for half in halves]
+    shuffle = torch.Generator().manual_seed(together.OPTIONS["seed"])
+    for _ in range(together.OPTIONS["epochs"]):
+        for x, _y in together.pictures().batches(together.OPTIONS["batch_size"], generator=shuffle):
+            gradients: list[list[Tensor]] = []
+            for half, rows in zip(halves, (x[: len(x) // 2], x[len(x) // 2 :]), strict=True):
+                found_here = torch.autograd.grad(half.loss(rows), list(half.parameters()))
+                gradients.append([g * len(rows) / len(x) for g in found_here])
+            for half, optimizer in zip(halves, optimizers, strict=True):
+                for parameter, one, other in zip(half.parameters(), *gradients, strict=True):
+                    parameter.grad = one + other
+                optimizer.step()
+        one, other = halves[0].net[2], halves[1].net[2]
+        for name in ("running_mean", "running_var"):
+            mean = (getattr(one, name) + getattr(other, name)) / 2
+            getattr(one, name).copy_(mean)
+            getattr(other, name).copy_(mean)
+    for name, tensor in halves[0].state_dict().items():
+        torch.testing.assert_close(found[f"weights/{name}"], tensor, rtol=0, atol=1e-5)
+
+
+def test_one_bad_process_stops_both_and_nobody_moves(side_by_side: tuple[Path, str]) -> None:
+    folder = side_by_side[0]
+    first, second = (load_file(folder / f"poisoned {rank}") for rank in (0, 1))
+    moved = [n for n in first if "running" not in n and n != "net.2.num_batches_tracked"]
+    assert all(torch.equal(first[name], second[name]) and first[name].isfinite().all() for name in moved)
+    for rank in (0, 1):
+        assert "became nan at its step 2. Nothing was moved" in (folder / f"poisoned {rank}.txt").read_text()
+
+
+def test_a_mini_batch_needs_rows_for_each(side_by_side: tuple[Path, str]) -> None:
+    for rank in (0, 1):
+        told = (side_by_side[0] / f"small {rank}.txt").read_text()
+        assert "batch_size is 3" in told and "at least 4" in told and "2 for each of 2 processes" in told
+
+
+def test_the_first_alone_shows_progress_and_writes(side_by_side: tuple[Path, str]) -> None:
+    folder, shown = side_by_side
+    assert shown.count("epoch 1/2:   0%") == 1
+    facts = read_checkpoint(folder / "shared")[1]
+    assert len(facts["epochs"]) == 2 and facts["ran_on"][0]["processes"] == 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_the_shares_are_all_rows_once(count: int) -> None:
+    for total in range(20):
+        shares = [list(range(total))[Processes(rank, count).rows(total)] for rank in range(count)]
+        assert [row for share in shares for row in share] == list(range(total))
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_alone_everything_stays_as_it_is() -> None:
+    processes, rows = Processes(), torch.rand(3, 2)
+    before = torch.get_rng_state()
+    with processes.step(3):
+        assert whole_batch(rows) is rows
+    assert torch.equal(before, torch.get_rng_state())
+    assert (
+        processes.means({"a": 2.0}, {"a": 3}) == {"a": 2.0}
+        and processes.average_step([], rows[0, 0]) is not None
+    )
+
+
+def test_a_killed_process_stops_the_job_in_a_sentence_and_one_process_goes_on(tmp_path: Path) -> None:
+    done = torchrun("killed", tmp_path)
+    assert done.returncode != 0
+    assert "Signal 9 (SIGKILL)" in done.stderr  # torchrun names who was killed
+    facts = read_checkpoint(tmp_path / "run")[1]
+    assert len(facts["epochs"]) == 2  # it was killed in the third
+    options = {**together.OPTIONS, "epochs": 5}
+    resumed = together.Dying()
+    with pytest.warns(UserWarning, match="processes 2, now 1"):
+        history = fit(resumed, together.pictures(), checkpoint=tmp_path / "run", resume=True, **options)
+    assert len(history) == 5 and all(t.isfinite().all() for t in resumed.state_dict().values())
+    assert done.stderr.count("Another process of this run is gone") == 1
