@@ -12,7 +12,7 @@ from gencourse.training.checkpoint import (
 from gencourse.training.fit import Batches, choose_device, fit
 from gencourse.training.history import History
 from gencourse.training.method import Method, Mover, built_with, seeded
-from gencourse.training.processes import LostProcessError, Processes, whole_batch
+from gencourse.training.processes import LostProcessError, whole_batch
 from gencourse.training.schedule import Schedule, WarmupCosine, scaled_learning_rate, warmup_cosine
 from gencourse.training.update import NonFiniteLossError, Update, adam
 from gencourse.training.watch import validate
@@ -25,7 +25,6 @@ __all__ = [
     "Method",
     "Mover",
     "NonFiniteLossError",
-    "Processes",
     "SaveSamples",
     "Schedule",
     "TensorBoard",

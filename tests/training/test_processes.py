@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gencourse import methods
-from gencourse.training import Method, Processes, adam, fit, read_checkpoint, whole_batch
+from gencourse.training import Method, adam, fit, read_checkpoint, whole_batch
+from gencourse.training.processes import Processes
 
 sys.path.insert(0, str(Path(__file__).parent))
 import together
