@@ -48,7 +48,9 @@ def test_a_claim_needs_a_band_that_is_not_empty() -> None:
         claim("anything", 1, at_least=2, at_most=1)
 
 
-def test_a_claim_about_a_short_run_is_not_checked_where_runs_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claim_about_a_short_run_is_not_checked_where_runs_are_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("GENCOURSE_PRESET", "full")
     claim("one is two", 1, at_least=2, short=True)
     with pytest.raises(ClaimError, match="Not a number"):
