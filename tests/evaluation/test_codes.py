@@ -154,3 +154,33 @@ def test_as_many_clusters_as_points_make_no_error() -> None:
 def test_posteriors_that_are_none_are_refused(q: Tensor, y: Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         cluster_result(q, y)
+
+
+def test_codes_that_match_a_prior_far_from_the_origin_have_no_gap() -> None:
+    generator = torch.Generator().manual_seed(0)
+    z, prior = (5 + torch.randn(2000, 2, generator=generator) for _ in range(2))
+    assert code_report(z, prior).mean_gap < 0.15
+    assert code_report(z + 1, prior).mean_gap > 0.8
+
+
+def test_a_class_with_a_single_code_is_refused_by_the_probe() -> None:
+    codes, labels = torch.randn(60, 2), torch.arange(60) % 2
+    labels[0] = 2
+    with pytest.raises(ValueError, match="the rarest 1 times"):
+        label_probe(codes, labels, codes, labels)
+
+
+def test_a_point_without_a_class_is_refused() -> None:
+    posteriors = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
+    with pytest.raises(ValueError, match="labels go down to -1"):
+        cluster_result(posteriors, torch.tensor([0, 1, -1]))
+
+
+def test_a_vote_names_each_cluster_by_its_commonest_class() -> None:
+    # three clusters of two classes; six points: cluster 0 holds 0 0 1, cluster 1 holds 0 0, cluster 2 holds 1
+    cluster, labels = torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([0, 0, 1, 0, 0, 1])
+    posteriors = torch.nn.functional.one_hot(cluster, 3).float()
+    assert cluster_result(posteriors, labels).vote_error == pytest.approx(1 / 6)
+    # more clusters than points
+    wide = torch.nn.functional.one_hot(torch.tensor([8, 2]), 9).float()
+    assert cluster_result(wide, torch.tensor([0, 1])).vote_error == 0

@@ -68,3 +68,13 @@ def test_ssim_refuses_pictures_smaller_than_its_window() -> None:
     for shape in ((2, 1, 10, 16), (2, 1, 16, 10)):
         with pytest.raises(ValueError, match="at least 11 by 11 pixels"):
             ssim(torch.zeros(shape), torch.zeros(shape))
+
+
+def test_psnr_of_a_colour_picture_is_that_of_all_its_numbers() -> None:
+    x = torch.zeros(1, 3, 4, 4)
+    x_hat = x.clone()
+    x_hat[:, 0], x_hat[:, 1] = (
+        0.5,
+        0.1,
+    )  # channels that err differently: a mean of three decibels would be another
+    assert psnr(x_hat, x) == pytest.approx(-10 * torch.tensor((0.25 + 0.01) / 3).log10().item(), abs=1e-3)

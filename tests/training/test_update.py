@@ -217,3 +217,8 @@ def test_two_players_may_own_one_network_and_each_moves_it_with_its_own_optimise
             optimizers[index].step()
     torch.testing.assert_close(copies(net), copies(by_hand))
     assert all(p.grad is None for p in net.second.parameters())
+
+
+def test_weight_decay_is_no_negative_number() -> None:
+    with pytest.raises(ValueError, match=r"weight_decay is -0\.5"):
+        adam([nn.Parameter(torch.zeros(2))], 1e-3, (0.9, 0.999), -0.5)
