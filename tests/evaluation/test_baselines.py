@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from gencourse.data import ImageDataset
-from gencourse.evaluation import PCA, CodeMixture, MeanPicture, reconstruction_error, two_sample_accuracy
+from gencourse.evaluation import (
+    PCA,
+    CodeMixture,
+    MeanPicture,
+    conditional_mean,
+    reconstruction_error,
+    two_sample_accuracy,
+)
 from gencourse.exercises import exercise
 
 
@@ -162,3 +169,9 @@ def test_the_mixture_names_what_it_cannot_use() -> None:
         CodeMixture(torch.zeros(4, 1, 2), lambda z: z)
     with pytest.raises(ValueError, match="components is 5: give 1 to 4"):
         CodeMixture(torch.zeros(4, 2), lambda z: z, components=5)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0])
+def test_a_row_that_never_occurs_is_refused(weight: float) -> None:
+    with pytest.raises(ValueError, match="weight goes down to"):
+        conditional_mean(torch.rand(2, 3), torch.zeros(2, 1), torch.tensor([1.0, weight]))
