@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -195,8 +194,7 @@ def fit(
         for epoch in range(len(history), epochs):
             if watching is not None and watching.is_over(history):
                 break
-            records: dict[str, list[Tensor]] = defaultdict(list)
-            counts: dict[str, list[int]] = defaultdict(list)  # a step may record a name only now and then
+            records = _Records()
             start = time.perf_counter()
             batches = _joined(data.batches(batch_size, device=target, generator=shuffle), least)
             # TQDM_DISABLE is tqdm's own switch, but its notebook bar does not look at it
@@ -212,12 +210,9 @@ def fit(
                     record = method.step(x, update, y)
                 if averaged is not None:
                     averaged.update_parameters(method)
-                for name, value in record.items():
-                    records[name].append(value)
-                    counts[name].append(len(x))
+                records.add(record, len(x))
             update.check()
-            means = {name: _mean(values, counts[name]) for name, values in records.items()}
-            means = processes.means(means, {name: sum(seen) for name, seen in counts.items()})
+            means = processes.means(records.means(), records.pictures)
             processes.average_buffers(method)
             processes.average_buffers(averaged)
             seconds = {"seconds": time.perf_counter() - start}
@@ -342,11 +337,32 @@ def _joined(batches: Iterator[tuple[Tensor, Tensor]], least: int) -> Iterator[tu
         yield before
 
 
-def _mean(values: list[Tensor], counts: list[int]) -> float:
-    """Mean over pictures of what was recorded for each mini-batch. The one look at the device in an epoch."""
-    recorded = torch.stack([torch.as_tensor(value).detach().float() for value in values]).cpu().double()
-    weights = torch.tensor(counts, dtype=torch.float64)
-    return ((recorded * weights).sum() / weights.sum()).item()
+class _Records:
+    """Sums over pictures of what the steps of an epoch recorded, kept where it is: nothing waits for the device.
+
+    A list of the values would cost more than it looks: each little tensor that stays pins a piece of memory, and
+    the large ones of the next step have to be laid elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.pictures: dict[str, int] = {}  # a step may record a name only now and then
+
+    def add(self, record: Mapping[str, Tensor], pictures: int) -> None:
+        for name, value in record.items():
+            value = torch.as_tensor(value).detach()
+            if name not in self.sums:
+                # Apple's devices know no float64
+                dtype = torch.float32 if value.device.type == "mps" else torch.float64
+                self.sums[name] = torch.zeros((), dtype=dtype, device=value.device)
+                self.pictures[name] = 0
+            self.sums[name].add_(value, alpha=pictures)
+            self.pictures[name] += pictures
+
+    def means(self) -> dict[str, float]:
+        """The one look at the device in an epoch."""
+        totals = torch.stack(list(self.sums.values())).tolist() if self.sums else []
+        return {name: total / self.pictures[name] for name, total in zip(self.sums, totals, strict=True)}
 
 
 def _set_rates(update: Update, rates: dict[str, float]) -> None:

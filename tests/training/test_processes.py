@@ -157,6 +157,66 @@ def test_the_shares_are_all_rows_once(count: int) -> None:
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+# how a mini-batch draws: n is the number of its rows
+DRAWS = {
+    "randn(n, d)": lambda n: torch.randn(n, 3),
+    "randn((n, d))": lambda n: torch.randn((n, 3)),
+    "rand(size=)": lambda n: torch.rand(size=(n, 2, 3)),
+    "randint(high, (n,))": lambda n: torch.randint(9, (n,)),
+    "randint(low, high, size)": lambda n: torch.randint(2, 9, (n, 2)),
+    "randn_like": lambda n: torch.randn_like(torch.zeros(n, 4)),
+    "rand_like": lambda n: torch.rand_like(torch.zeros(n)),
+    "bernoulli": lambda n: torch.bernoulli(torch.full((n, 8), 0.5)),
+    "dropout": lambda n: torch.nn.functional.dropout(torch.ones(n, 8), 0.25),
+}
+OTHERS = {
+    "a permutation": lambda n: torch.randperm(5),
+    "a number for all": lambda n: torch.rand(()),
+    "another first axis": lambda n: torch.randn(3, 11),
+    "another first axis, size=": lambda n: torch.randn(size=(11, 3)),
+    "another first axis, in brackets": lambda n: torch.randint(9, (11, 2)),
+    "like another first axis": lambda n: torch.rand_like(torch.zeros(11, 2)),
+    "like a number": lambda n: torch.rand_like(torch.zeros(())),
+    "dropout of others": lambda n: torch.nn.functional.dropout(torch.ones(11, 4), 0.25),
+    "dropout of one row": lambda n: torch.nn.functional.dropout(torch.ones(n), 0.25),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+@pytest.mark.parametrize("count", [2, 3])
+def test_each_process_draws_its_rows_of_what_one_would_draw(name: str, count: int) -> None:
+    total = 8  # for three: 3, 3 and 2 rows
+    torch.manual_seed(1)
+    whole, after = DRAWS[name](total), torch.rand(())
+    shares = []
+    for rank in range(count):
+        processes = Processes(rank, count)
+        rows = processes.rows(total)
+        torch.manual_seed(1)
+        with processes.step(total):
+            shares.append(DRAWS[name](rows.stop - rows.start))
+        assert torch.rand(()) == after  # the generators stay equal
+    assert torch.equal(torch.cat(shares), whole)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_draw_that_belongs_to_no_row_is_equal_in_all(name: str) -> None:
+    torch.manual_seed(1)
+    alone = OTHERS[name](4)
+    for rank in range(2):
+        torch.manual_seed(1)
+        with Processes(rank, 2).step(8):
+            assert torch.equal(OTHERS[name](4), alone)
+
+
+def test_a_draw_like_the_rows_follows_their_probabilities_and_kind() -> None:
+    with Processes(1, 2).step(8):
+        kept = torch.bernoulli(torch.eye(4, dtype=torch.float64))
+        assert torch.equal(kept, torch.eye(4, dtype=torch.float64))
+        half = torch.nn.functional.dropout(torch.full((4, 200), 3.0, dtype=torch.float64), 0.5)
+    assert half.dtype == torch.float64 and set(half.unique().tolist()) == {0.0, 6.0}
+
+
 def test_alone_everything_stays_as_it_is() -> None:
     processes, rows = Processes(), torch.rand(3, 2)
     before = torch.get_rng_state()
