@@ -56,6 +56,7 @@ def torchrun(
 def side_by_side(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """What two processes left behind, and what they showed."""
     folder = tmp_path_factory.mktemp("two")
+    together.trained(together.METHODS["VAE"], epochs=1, checkpoint=folder / "one")
     done = torchrun("compare", folder)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder, done.stderr
@@ -92,6 +93,20 @@ def test_two_processes_with_half_batches_are_one_with_the_whole(
     if history.averaged is not None:
         for key, whole in history.averaged.state_dict().items():
             torch.testing.assert_close(part(found[0], "average/")[key], whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", together.SPECIAL)
+def test_they_go_on_from_one_and_validate_as_one(name: str, side_by_side: tuple[Path, str]) -> None:
+    options = {} if name == "resumed" else together.SPECIAL[name]
+    weights, history = together.trained(together.METHODS["VAE"], **options)
+    for rank in (0, 1):
+        found = load_file(side_by_side[0] / f"{name} {rank}")
+        for key, value in weights.items():
+            torch.testing.assert_close(found[key], value, rtol=1e-4, atol=1e-5)
+        for key in history.names:
+            torch.testing.assert_close(found[f"history/{key}"].tolist(), history[key], rtol=1e-4, atol=1e-5)
+    if name == "validated":
+        assert any(key.startswith("validation ") for key in history.names)
 
 
 def test_with_an_adaptive_weight_both_move_alike(

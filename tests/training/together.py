@@ -1,6 +1,7 @@
 """What two processes do side by side for test_processes.py; run by torchrun, and read by the test itself."""
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -100,6 +101,13 @@ METHODS: dict[str, Callable[[], Method]] = {
 }
 
 
+SPECIAL: dict[str, dict[str, object]] = {
+    "resumed": {"resume": True},
+    "validated": {"validation": pictures(9), "epochs": 3, "stop_after": 1},
+}
+"""Runs of the VAE with these options, too; the first goes on from a run of one process."""
+
+
 def trained(make: Callable[[], Method], **options: object) -> tuple[dict[str, Tensor], History]:
     """Weights after a short run, and its history."""
     method = make()
@@ -159,6 +167,13 @@ def compare(folder: Path) -> None:
     except ValueError as error:
         (folder / f"small {rank}.txt").write_text(str(error))
     fit(Normed(), pictures(), **{**OPTIONS, "checkpoint": folder / "shared", "progress": True})
+    for name, options in SPECIAL.items():
+        copied = {**options}
+        if name == "resumed":  # each its own copy: the first writes to its own
+            copied["checkpoint"] = shutil.copy(folder / "one", folder / f"one {rank}")
+        weights, history = trained(METHODS["VAE"], **copied)
+        means = {f"history/{k}": torch.tensor(history[k], dtype=torch.float64) for k in history.names}
+        save_file({k: v.clone() for k, v in weights.items()} | means, folder / f"{name} {rank}")
 
 
 def adaptive() -> Method:
