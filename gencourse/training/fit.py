@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,14 +11,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm.auto import tqdm
 
 from gencourse.data import as_dataset
 from gencourse.errors import need_kind, need_number, need_one_of, need_size, need_whole, shown
-from gencourse.training.checkpoint import check_destination
+from gencourse.training.checkpoint import check_destination, read_checkpoint
 from gencourse.training.history import History
 from gencourse.training.method import Method, seeded
 from gencourse.training.processes import Processes
+from gencourse.training.progress import ProgressLine
 from gencourse.training.saved_run import restore_run, run_facts, run_size, save_run
 from gencourse.training.schedule import Schedule, factor_of
 from gencourse.training.update import Update, adam
@@ -116,7 +115,8 @@ def fit(
         checkpoint: file to save the run to after every epoch.
         resume: go on from that file if it exists. It must come from a run of an equal method, equal options
             and the same data. On a CPU the result is that of an uninterrupted run.
-        progress: show a progress bar.
+        progress: show a line with pictures a second, the time left and the latest losses (on an accelerator those
+            of the last epoch: a look at newer ones would make it wait).
 
     Returns:
         What happened, epoch by epoch.
@@ -127,7 +127,8 @@ def fit(
         CheckpointError: the checkpoint is damaged or belongs to another run.
         LostProcessError: another process of the run is gone. The last checkpoint is still there.
         NonFiniteLossError: a loss became NaN or infinite. The last checkpoint is still there.
-        Interrupted: somebody pressed Ctrl-C; the message says what is saved and how to go on.
+        Interrupted: somebody pressed Ctrl-C. What the last finished epoch left is in the checkpoint; the message
+            says how to go on.
     """
     need_kind("method", method, Method, "a method, for example gencourse.methods.Autoencoder()")
     data = as_dataset(data)
@@ -191,15 +192,14 @@ def fit(
         processes.need_same("The number of epochs done", len(history))
         least = method.least_batch * processes.count
         total = _batches(len(data), batch_size, least)
+        line = ProgressLine(epochs, len(data), progress and processes.first)
         for epoch in range(len(history), epochs):
             if watching is not None and watching.is_over(history):
                 break
             records = _Records()
             start = time.perf_counter()
             batches = _joined(data.batches(batch_size, device=target, generator=shuffle), least)
-            # TQDM_DISABLE is tqdm's own switch, but its notebook bar does not look at it
-            if progress and processes.first and not os.environ.get("TQDM_DISABLE"):
-                batches = tqdm(batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", leave=False)
+            batches = line.over(batches, epoch, history.epochs[-1] if history.epochs else None)
             for number, (x, y) in enumerate(batches, start=epoch * total):
                 if schedule is not None:
                     factor = factor_of(schedule, number, epochs * total)
@@ -210,6 +210,7 @@ def fit(
                     record = method.step(x, update, y)
                 if averaged is not None:
                     averaged.update_parameters(method)
+                line.tell(record, epoch)
                 records.add(record, len(x))
             update.check()
             means = processes.means(records.means(), records.pictures)
@@ -258,7 +259,8 @@ def _interruptible(history: History, epochs: int, path: Path | None) -> Iterator
     try:
         yield
     except KeyboardInterrupt:
-        done, stopped = len(history), f"Stopped in epoch {len(history) + 1} of {epochs}"
+        done = len(history) if path is None else _saved_epochs(path)
+        stopped = f"Stopped in epoch {done + 1} of {epochs}"
         if path is None:
             rest = "the method keeps the weights that it has now. Give checkpoint= to be able to go on another time."
         elif done:
@@ -266,8 +268,13 @@ def _interruptible(history: History, epochs: int, path: Path | None) -> Iterator
                 f"{done} of them saved in {str(path)!r}. Call fit again with resume=True to go on from there."
             )
         else:
-            rest = f"nothing is saved yet in {str(path)!r}."
+            rest = f"nothing is saved yet in {str(path)!r}. Call fit again to start anew."
         raise Interrupted(f"{stopped}: {rest}") from None
+
+
+def _saved_epochs(path: Path) -> int:
+    """How many epochs are in the file: a run may also be stopped while it is being written."""
+    return len(read_checkpoint(path)[1]["epochs"]) if path.exists() else 0
 
 
 def _watching(
