@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gencourse.data import as_dataset
 from gencourse.errors import need_kind, need_number, need_one_of, need_size, need_whole, shown
+from gencourse.training.accumulate import need_one_player, step_in_parts
 from gencourse.training.checkpoint import check_destination, read_checkpoint
 from gencourse.training.history import History
 from gencourse.training.method import Method, seeded
@@ -75,6 +76,7 @@ def fit(
     seed: int = 0,
     clip: float | None = None,
     average: float | None = None,
+    accumulate: int = 1,
     validation: Any = None,
     metrics: Mapping[str, Metric] | None = None,
     watch: str | None = None,
@@ -105,6 +107,9 @@ def fit(
             threads: same result, also with other runs in other threads, which wait for each other.
         clip: largest norm of a player's gradient.
         average: keep an exponential moving average of the weights with this decay, for example 0.999.
+        accumulate: mini-batches a move, for a batch that is larger than memory: their gradients are added up, and
+            all else (steps, schedule, clip, average) is as with one of `batch_size` times `accumulate` pictures. For
+            methods with one player; see `gencourse.training.accumulate`.
         validation: pictures that the method does not learn from; after each epoch its losses on them are recorded
             as "validation NAME", see `validate`. With `average` they are those of the averaged weights.
         metrics: more to measure then, by name: functions of the method and these pictures.
@@ -135,9 +140,11 @@ def fit(
     check_options(
         method, len(data), epochs, batch_size, learning_rate, schedule, precision, seed, clip, average
     )
+    need_one_player(method, accumulate)
     processes = Processes.joined(choose_device(device))
     target = processes.device(choose_device(device))
     _check_data(method, data, batch_size, processes)
+    batch_size *= accumulate  # pictures a move, from here on
     watching = _watching(method, validation, metrics, watch, stop_after)
     calls = _calls(on_epoch)
     _check_checkpoint(checkpoint, resume)
@@ -174,6 +181,7 @@ def fit(
             seed=seed,
             clip=clip,
             average=average,
+            accumulate=accumulate,
             watch=watching,
         )
 
@@ -207,7 +215,10 @@ def fit(
                 rows = processes.rows(len(x))
                 whole, x, y = len(x), x[rows], y[rows]
                 with _autocast(target, dtype), processes.step(whole):
-                    record = method.step(x, update, y)
+                    if accumulate == 1:
+                        record = method.step(x, update, y)
+                    else:
+                        record = step_in_parts(method, x, update, y, accumulate)
                 if averaged is not None:
                     averaged.update_parameters(method)
                 line.tell(record, epoch)

@@ -49,6 +49,7 @@ def run_facts(
     seed: int,
     clip: float | None,
     average: float | None,
+    accumulate: int = 1,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
     """What decides the result of a run, in words that JSON can hold; `restore_run` compares them.
@@ -64,6 +65,7 @@ def run_facts(
         seed: of shuffling and noise.
         clip: largest norm of a gradient.
         average: decay of the moving average.
+        accumulate: in how many parts a mini-batch is learnt from.
         watch: what is validated, if anything.
     """
     pictures = describe_data(data)
@@ -80,6 +82,7 @@ def run_facts(
         "precision": precision,
         "clip": describe(clip),
         "average": describe(average),
+        "accumulate": None if accumulate == 1 else describe(accumulate),
         "rates": {player: describe(rate) for player, rate in rates.items()},
         "betas": describe(method.betas),
         "weight_decay": describe(method.weight_decay),
