@@ -314,6 +314,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "GaussianEncoder.posterior": lambda: dict(x=pixels(5, 1, 4, 4)),
         "GaussianEncoder.draw": lambda: dict(mean=numbers(5, 3), log_var=numbers(5, 3)),
         "GaussianEncoder.forward": lambda: dict(x=pixels(5, 1, 4, 4)),
+        "Augment": lambda: dict(flip=True, shift=0.2, crop=0.2, colour=0.5, cutout=0.3),
         "Plan.encoder": lambda: dict(shape=(1, 4, 4), outputs=3),
         "Plan.decoder": lambda: dict(inputs=3, shape=(1, 4, 4)),
         "block_multiplications": lambda: dict(tokens=4, width=8),
