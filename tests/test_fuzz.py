@@ -48,7 +48,7 @@ from torch import Tensor, nn
 
 import gencourse
 from gencourse.data import ImageDataset, PointDataset, ring
-from gencourse.networks import Plan
+from gencourse.networks import Augment, Plan
 
 ROOMS = (
     "gencourse",
@@ -522,6 +522,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             device="cpu",
             clip=1.0,
             average=0.9,
+            augment=Augment(shift=0.1),
             validation=images(),
             metrics={"one": one},
             watch="one",

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gencourse.data import as_dataset
-from gencourse.errors import need_kind, need_number, need_one_of, need_size, need_whole, shown
+from gencourse.errors import need_callable, need_kind, need_number, need_one_of, need_size, need_whole, shown
 from gencourse.training.accumulate import need_one_player, step_in_parts
 from gencourse.training.checkpoint import check_destination, read_checkpoint
 from gencourse.training.history import History
@@ -77,6 +77,7 @@ def fit(
     clip: float | None = None,
     average: float | None = None,
     accumulate: int = 1,
+    augment: Callable[[Tensor], Tensor] | None = None,
     validation: Any = None,
     metrics: Mapping[str, Metric] | None = None,
     watch: str | None = None,
@@ -110,6 +111,9 @@ def fit(
         accumulate: mini-batches a move, for a batch that is larger than memory: their gradients are added up, and
             all else (steps, schedule, clip, average) is as with one of `batch_size` times `accumulate` pictures. For
             methods with one player; see `gencourse.training.accumulate`.
+        augment: changes each mini-batch before the method sees it, on the device, for example
+            `gencourse.networks.Augment(flip=True, shift=0.1)`; pictures are clamped to [0, 1] afterwards. A GAN would
+            learn to draw changed pictures: give `GAN(augment=…)` instead.
         validation: pictures that the method does not learn from; after each epoch its losses on them are recorded
             as "validation NAME", see `validate`. With `average` they are those of the averaged weights.
         metrics: more to measure then, by name: functions of the method and these pictures.
@@ -143,7 +147,7 @@ def fit(
     need_one_player(method, accumulate)
     processes = Processes.joined(choose_device(device))
     target = processes.device(choose_device(device))
-    _check_data(method, data, batch_size, processes)
+    _check_data(method, data, batch_size, processes, augment)
     batch_size *= accumulate  # pictures a move, from here on
     watching = _watching(method, validation, metrics, watch, stop_after)
     calls = _calls(on_epoch)
@@ -182,6 +186,7 @@ def fit(
             clip=clip,
             average=average,
             accumulate=accumulate,
+            augment=augment,
             watch=watching,
         )
 
@@ -215,6 +220,8 @@ def fit(
                 rows = processes.rows(len(x))
                 whole, x, y = len(x), x[rows], y[rows]
                 with _autocast(target, dtype), processes.step(whole):
+                    if augment is not None:
+                        x = _changed(x, augment)
                     if accumulate == 1:
                         record = method.step(x, update, y)
                     else:
@@ -318,9 +325,24 @@ def _calls(on_epoch: OnEpoch | Sequence[OnEpoch]) -> Sequence[OnEpoch]:
     return calls
 
 
-def _check_data(method: Method, data: Batches, batch_size: int, processes: Processes) -> None:
-    """Ask, before any time is spent, whether the method can learn from these data."""
+def _check_data(
+    method: Method,
+    data: Batches,
+    batch_size: int,
+    processes: Processes,
+    augment: Callable[[Tensor], Tensor] | None = None,
+) -> None:
+    """Ask, before any time is spent, whether the method can learn from these data, changed as they will be."""
     x, y = next(iter(data.batches(1, device="cpu", generator=None)))
+    if augment is not None:
+        need_callable("augment", augment, "of pictures (B, C, H, W) to pictures of the same shape")
+        with seeded(0):
+            made = augment(x)
+        if not isinstance(made, Tensor) or (made.shape, made.dtype) != (x.shape, x.dtype):
+            raise ValueError(
+                f"augment makes {shown(made)} of {tuple(x.shape)} and {x.dtype}: let it give changed pictures of the "
+                "same shape and type."
+            )
     images, labels = getattr(data, "images", None), getattr(data, "labels", y)
     if images is None:
         method.accepts(x, labels)
@@ -333,6 +355,12 @@ def _check_data(method: Method, data: Batches, batch_size: int, processes: Proce
         raise ValueError(
             f"{name} is {value}: this {type(method).__name__} needs at least {least} pictures in a mini-batch{shared}."
         )
+
+
+def _changed(x: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
+    """A mini-batch as the method will see it; pictures stay in [0, 1], points may lie anywhere."""
+    x = augment(x)
+    return x.clamp(0, 1) if x.dim() == 4 else x
 
 
 def _batches(images: int, batch_size: int, least: int) -> int:

@@ -50,6 +50,7 @@ def run_facts(
     clip: float | None,
     average: float | None,
     accumulate: int = 1,
+    augment: Any = None,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
     """What decides the result of a run, in words that JSON can hold; `restore_run` compares them.
@@ -66,6 +67,7 @@ def run_facts(
         clip: largest norm of a gradient.
         average: decay of the moving average.
         accumulate: in how many parts a mini-batch is learnt from.
+        augment: what changes the pictures; described as the schedule is.
         watch: what is validated, if anything.
     """
     pictures = describe_data(data)
@@ -83,6 +85,7 @@ def run_facts(
         "clip": describe(clip),
         "average": describe(average),
         "accumulate": None if accumulate == 1 else describe(accumulate),
+        "augment": describe(augment),
         "rates": {player: describe(rate) for player, rate in rates.items()},
         "betas": describe(method.betas),
         "weight_decay": describe(method.weight_decay),
