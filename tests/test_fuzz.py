@@ -159,6 +159,10 @@ def nothing(method: Any, history: Any) -> None:
     """Something to do after an epoch."""
 
 
+def rate_test() -> Any:
+    return made("training.RateTest", rates=(0.1, 1.0), losses=(3.0, 2.0), suggestion=0.1, watched="a")
+
+
 def linear_decoder() -> Any:
     return made("methods.Autoencoder", network=Plan("dense", (8,)), code_size=2)
 
@@ -417,6 +421,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
                 for q in (0.5, 0.75)
             ]
         ),
+        "rate_curve": lambda: dict(test=rate_test()),
         "position_map": lambda: dict(positions=numbers(4, 8), side=2, places=((0, 1), (1, 1))),
         "panel": lambda: dict(method=linear_decoder(), history=history(), test=images(24)),
         "layers": lambda: dict(networks={"a": (nn.Linear(2, 3), numbers(4, 2))}),
@@ -529,6 +534,11 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             stop_after=2,
             on_epoch=nothing,
             checkpoint=new_path(".safetensors"),
+        ),
+        "find_learning_rate": lambda: dict(
+            method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
+            steps=10,
+            watch="autoencoder",
         ),
         "validate": lambda: dict(
             method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
@@ -674,6 +684,7 @@ NOT_CALLED = {
     "training.Mover": "a protocol",
     "training.Schedule": "a type",
     "training.Method": "abstract",
+    "training.RateTest": "a record that `find_learning_rate` makes",
     "training.TensorBoard": "needs a package that the course does not",
     "methods.Prior": "abstract",
     "exercises.Exercise": "a record of the course's own",

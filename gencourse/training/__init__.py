@@ -9,6 +9,7 @@ from gencourse.training.checkpoint import (
     save_weights,
     write_checkpoint,
 )
+from gencourse.training.find_rate import RateTest, find_learning_rate
 from gencourse.training.fit import Batches, choose_device, fit
 from gencourse.training.history import History
 from gencourse.training.method import Method, Mover, built_with, seeded
@@ -25,6 +26,7 @@ __all__ = [
     "Method",
     "Mover",
     "NonFiniteLossError",
+    "RateTest",
     "SaveSamples",
     "Schedule",
     "TensorBoard",
@@ -34,6 +36,7 @@ __all__ = [
     "built_with",
     "check_destination",
     "choose_device",
+    "find_learning_rate",
     "fit",
     "load_weights",
     "read_checkpoint",

@@ -22,7 +22,7 @@ from gencourse.training.processes import Processes
 from gencourse.training.progress import ProgressLine
 from gencourse.training.saved_run import restore_run, run_facts, run_size, save_run
 from gencourse.training.schedule import Schedule, factor_of
-from gencourse.training.update import Update, adam
+from gencourse.training.update import Update, step_sizes, update_for
 from gencourse.training.watch import Metric, Watch
 
 __all__ = ["Batches", "choose_device", "fit"]
@@ -158,14 +158,8 @@ def fit(
         path = Path(checkpoint)
     method.to(target)
     processes.broadcast(method)
-    players = {name: list(parameters) for name, parameters in method.players().items()}
-    rates = dict.fromkeys(players, method.learning_rate if learning_rate is None else learning_rate)
-    if learning_rate is None:
-        rates |= {name: rate for name, rate in method.rates.items() if name in players}
-    optimizers = {
-        name: adam(own, rates[name], method.betas, method.weight_decay) for name, own in players.items()
-    }
-    update = Update(players, optimizers, clip, processes)
+    rates = step_sizes(method, learning_rate)
+    update = update_for(method, rates, clip, processes)
     averaged = None
     if average is not None:
         averaged = AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from gencourse.errors import need_kind, need_named, need_number, need_sequence
+from gencourse.training.method import Method
 from gencourse.training.processes import Processes
 
 __all__ = ["NonFiniteLossError", "Update", "adam"]
@@ -236,6 +237,27 @@ class Update:
         self._first_bad = torch.where(fresh, facts, first)
         # a fused optimiser leaves everything as it is where found_inf is 1
         self.optimizers[player].found_inf = (self._first_bad[0] != 0).float()  # type: ignore[attr-defined]
+
+
+def step_sizes(method: Method, learning_rate: float | None = None) -> dict[str, float]:
+    """The learning rate of each player, by name: the one given, or else the method's own."""
+    players = method.players()
+    if learning_rate is not None:
+        return dict.fromkeys(players, learning_rate)
+    return {name: method.rates.get(name, method.learning_rate) for name in players}
+
+
+def update_for(
+    method: Method,
+    rates: Mapping[str, float] | None = None,
+    clip: float | None = None,
+    processes: Processes | None = None,
+) -> Update:
+    """An Adam for each player of a method, with these learning rates or the method's own, as `fit` makes them."""
+    rates = step_sizes(method) if rates is None else rates
+    players = {name: list(own) for name, own in method.players().items()}
+    made = {name: adam(own, rates[name], method.betas, method.weight_decay) for name, own in players.items()}
+    return Update(players, made, clip, processes)
 
 
 def _need_parameters(name: str, parameters: Any) -> None:
