@@ -540,6 +540,11 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             steps=10,
             watch="autoencoder",
         ),
+        "profile": lambda: dict(
+            method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
+            device="cpu",
+            steps=2,
+        ),
         "validate": lambda: dict(
             method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
             metrics={"one": one},
@@ -685,6 +690,7 @@ NOT_CALLED = {
     "training.Schedule": "a type",
     "training.Method": "abstract",
     "training.RateTest": "a record that `find_learning_rate` makes",
+    "training.Profile": "a record that `profile` makes",
     "training.TensorBoard": "needs a package that the course does not",
     "methods.Prior": "abstract",
     "exercises.Exercise": "a record of the course's own",

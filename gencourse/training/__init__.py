@@ -14,6 +14,7 @@ from gencourse.training.fit import Batches, choose_device, fit
 from gencourse.training.history import History
 from gencourse.training.method import Method, Mover, built_with, seeded
 from gencourse.training.processes import LostProcessError, whole_batch
+from gencourse.training.profile import Profile, profile
 from gencourse.training.schedule import Schedule, WarmupCosine, scaled_learning_rate, warmup_cosine
 from gencourse.training.update import NonFiniteLossError, Update, adam
 from gencourse.training.watch import validate
@@ -26,6 +27,7 @@ __all__ = [
     "Method",
     "Mover",
     "NonFiniteLossError",
+    "Profile",
     "RateTest",
     "SaveSamples",
     "Schedule",
@@ -39,6 +41,7 @@ __all__ = [
     "find_learning_rate",
     "fit",
     "load_weights",
+    "profile",
     "read_checkpoint",
     "save_weights",
     "scaled_learning_rate",

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from gencourse.data import as_dataset
 from gencourse.errors import need_kind, need_number, need_seed, need_size, need_whole, shown
 from gencourse.training.method import Method, seeded
+from gencourse.training.trial import endless
 from gencourse.training.update import NonFiniteLossError, update_for
 
-__all__ = ["RateTest", "endless", "find_learning_rate"]
+__all__ = ["RateTest", "find_learning_rate"]
 
 _SMOOTH = 0.9  # of the losses: how much of the mean so far is kept
 _BLOWN_UP = 2.0  # the test ends when the loss is so many times its first value
@@ -117,15 +114,3 @@ def find_learning_rate(
         raise ValueError(f"lowest is {lowest}: the loss blows up at once; give a lower rate to begin with.")
     best = min(range(len(losses)), key=losses.__getitem__)
     return RateTest(tuple(rates), tuple(losses), max(lowest, rates[best] / 10), str(watch))
-
-
-def endless(
-    data: Any, batch_size: int, device: torch.device | str, seed: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled whole mini-batches without end; the data as one if there are fewer pictures."""
-    shuffle = torch.Generator().manual_seed(seed)
-    batch_size = min(batch_size, len(data))
-    while True:
-        for x, y in data.batches(batch_size, device=device, generator=shuffle):
-            if len(x) == batch_size:
-                yield x, y

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,10 +18,12 @@ from gencourse.training.accumulate import need_one_player, step_in_parts
 from gencourse.training.checkpoint import check_destination, read_checkpoint
 from gencourse.training.history import History
 from gencourse.training.method import Method, seeded
+from gencourse.training.precision import PRECISIONS, autocast, faster_precision, step_seconds
 from gencourse.training.processes import Processes
 from gencourse.training.progress import ProgressLine
 from gencourse.training.saved_run import restore_run, run_facts, run_size, save_run
 from gencourse.training.schedule import Schedule, factor_of
+from gencourse.training.trial import endless
 from gencourse.training.update import Update, step_sizes, update_for
 from gencourse.training.watch import Metric, Watch
 
@@ -29,8 +31,6 @@ __all__ = ["Batches", "choose_device", "fit"]
 
 OnEpoch = Callable[[Method, History], object]
 """What may be called after each epoch."""
-
-_PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
 
 class Batches(Protocol):
@@ -103,7 +103,9 @@ def fit(
         schedule: factor of the step size for each mini-batch, for example `warmup_cosine()`; None for a
             constant step size. It spreads over all epochs, so a resumed run must ask for as many as before.
         device: "auto", or the name of a device.
-        precision: "float32", or "bfloat16" (autocast: forward passes in bfloat16, weights in float32).
+        precision: "float32", "bfloat16" (autocast: forward passes in bfloat16, weights in float32), or "auto": some
+            steps of a copy are timed in both, and bfloat16 is taken if it is faster by five percent. The choice is
+            printed with the progress; a resumed run keeps it.
         seed: of the shuffling and of the method's own noise. Same seed, device, versions and number of
             threads: same result, also with other runs in other threads, which wait for each other.
         clip: largest norm of a player's gradient.
@@ -158,6 +160,9 @@ def fit(
         path = Path(checkpoint)
     method.to(target)
     processes.broadcast(method)
+    if precision == "auto":
+        few = batch_size // accumulate
+        precision = _chosen_precision(method, data, few, seed, processes, path if resume else None, progress)
     rates = step_sizes(method, learning_rate)
     update = update_for(method, rates, clip, processes)
     averaged = None
@@ -165,7 +170,6 @@ def fit(
         averaged = AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True)
         averaged.eval()
     history = History(averaged=None if averaged is None else averaged.module)
-    dtype = _PRECISIONS[precision]
     facts: dict[str, Any] = {}
     if path is not None:
         facts = run_facts(
@@ -213,7 +217,7 @@ def fit(
                     _set_rates(update, {name: rate * factor for name, rate in rates.items()})
                 rows = processes.rows(len(x))
                 whole, x, y = len(x), x[rows], y[rows]
-                with _autocast(target, dtype), processes.step(whole):
+                with autocast(target, precision), processes.step(whole):
                     if augment is not None:
                         x = _changed(x, augment)
                     if accumulate == 1:
@@ -411,8 +415,26 @@ def _set_rates(update: Update, rates: dict[str, float]) -> None:
             group["lr"] = rates[name]
 
 
-def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
-    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+def _chosen_precision(
+    method: Method,
+    data: Batches,
+    batch_size: int,
+    seed: int,
+    processes: Processes,
+    path: Path | None,
+    told: bool,
+) -> str:
+    """That of the run that goes on, or else the one in which this machine makes the steps faster."""
+    if path is not None and path.exists():
+        return read_checkpoint(path)[1].get("precision", "float32")
+    x, y = next(endless(data, batch_size, method.device, seed))
+    rows = processes.rows(len(x))
+    seconds = processes.means(step_seconds(method, x[rows], y[rows], seed), dict.fromkeys(PRECISIONS, 1))
+    chosen = faster_precision(seconds)
+    if told and processes.first:
+        found = ", ".join(f"{1e3 * value:.3g} ms a step in {name}" for name, value in seconds.items())
+        print(f"precision: {chosen} ({found})")
+    return chosen
 
 
 def check_options(
@@ -433,7 +455,7 @@ def check_options(
     need_size("epochs", epochs)
     need_size("batch_size", batch_size)
     need_whole("seed", seed, least=0, most=2**63 - 1)
-    need_one_of("precision", precision, _PRECISIONS)
+    need_one_of("precision", precision, [*PRECISIONS, "auto"])
     if learning_rate is not None:
         need_number("learning_rate", learning_rate, above=0)
     if clip is not None:
