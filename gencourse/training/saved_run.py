@@ -121,7 +121,8 @@ def save_run(
     """Write a run after an epoch, all or nothing; `best` are weights of an earlier epoch to keep beside it.
 
     Raises:
-        CheckpointError: a weight, an average or a moment is NaN or infinite; the old file is as it was.
+        CheckpointError: a weight, an average or a moment is NaN or infinite, or the disk takes no more; the old file
+            is as it was.
     """
     tensors = {f"method/{name}": t for name, t in method.state_dict().items()}
     if averaged is not None:
@@ -133,7 +134,14 @@ def save_run(
     tensors |= {"rng/shuffle": shuffle.get_state(), "rng/cpu": torch.get_rng_state()}
     if method.device.type == "cuda":
         tensors["rng/cuda"] = torch.cuda.get_rng_state(method.device)
-    write_checkpoint(path, tensors, {**facts, "epochs": history.epochs, "steps": update.steps})
+    try:
+        write_checkpoint(path, tensors, {**facts, "epochs": history.epochs, "steps": update.steps})
+    except OSError as error:
+        left = f"the {len(history) - 1} before it are" if len(history) > 1 else "nothing is"
+        raise CheckpointError(
+            f"Epoch {len(history)} could not be saved in {str(path)!r} ({error.strerror}); {left} saved there. Make "
+            "room, and call fit again with resume=True."
+        ) from None
 
 
 def restore_run(
