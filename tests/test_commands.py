@@ -25,7 +25,8 @@ from gencourse.commands.names import DATA, METHODS, complete_data, complete_meth
 from gencourse.commands.settings import build, class_of, read_settings, settings_of
 from gencourse.data import load
 from gencourse.data.sources import _LOADERS
-from gencourse.training import Method
+from gencourse.networks import Augment
+from gencourse.training import Method, read_checkpoint
 
 ROOT = Path(methods.__file__).parents[2]
 
@@ -55,6 +56,49 @@ def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     )
     assert done.exit_code == 0, done.output
     return out
+
+
+def test_changes_go_where_they_belong(photos: Path, tmp_path: Path) -> None:
+    """A GAN shows its discriminator changed pictures; an autoencoder learns from changed ones."""
+    options = ("--data", photos, "--size", 28, "--epochs", 1, "--device", "cpu", "--quiet", "--limit", 40)
+    gan = call("train", "gan", *options, "--augment", "shift=0.125, cutout=0.5", "--out", tmp_path / "gan")
+    assert gan.exit_code == 0, gan.output
+    found = methods.load(tmp_path / "gan" / "run.safetensors")
+    assert isinstance(found, methods.GAN) and found.augment == Augment(shift=0.125, cutout=0.5)
+    assert read_checkpoint(tmp_path / "gan" / "run.safetensors")[1]["augment"] is None
+
+    more = ("--augment", "flip,crop=0.2", "--accumulate", 2, "--precision", "auto")
+    vae = call("train", "vae", *options, *more, "--out", tmp_path / "vae")
+    assert vae.exit_code == 0, vae.output
+    facts = read_checkpoint(tmp_path / "vae" / "run.safetensors")[1]
+    assert facts["augment"]["flip"] is True and facts["augment"]["crop"] == 0.2
+    assert facts["accumulate"] == 2 and facts["precision"] in ("float32", "bfloat16")
+    config = json.loads((tmp_path / "vae" / "config.json").read_text("utf-8"))
+    assert config["training"]["augment"] == "flip,crop=0.2" and config["training"]["accumulate"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            "--augment turn",
+            "--augment is 'turn': give each of flip, shift, crop, colour, cutout at most once",
+        ),
+        ("--augment flip,flip", "--augment is 'flip,flip'"),
+        ("--augment shift=far", "shift"),
+        ("--augment shift=3", "shift is 3"),
+        ("--accumulate 0", "accumulate is 0"),
+        ("--accumulate 2", "accumulate is 2: GAN has 2 players"),
+        ("--precision half", "precision is 'half'"),
+    ],
+)
+def test_options_of_training_that_make_no_sense_get_a_sentence(
+    words: str, says: str, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    done = call("train", "gan", "--data", photos, "--size", 28, "--quiet", *words.split(), "--out", out)
+    assert done.exit_code == 2 and says in " ".join(done.output.split()), done.output
+    assert not out.exists()
 
 
 def test_the_names_are_those_of_the_rooms() -> None:

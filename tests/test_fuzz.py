@@ -48,7 +48,7 @@ from torch import Tensor, nn
 
 import gencourse
 from gencourse.data import ImageDataset, PointDataset, ring
-from gencourse.networks import Plan
+from gencourse.networks import Augment, Plan
 
 ROOMS = (
     "gencourse",
@@ -157,6 +157,10 @@ def one(method: Any, data: Any) -> float:
 
 def nothing(method: Any, history: Any) -> None:
     """Something to do after an epoch."""
+
+
+def rate_test() -> Any:
+    return made("training.RateTest", rates=(0.1, 1.0), losses=(3.0, 2.0), suggestion=0.1, watched="a")
 
 
 def linear_decoder() -> Any:
@@ -314,6 +318,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "GaussianEncoder.posterior": lambda: dict(x=pixels(5, 1, 4, 4)),
         "GaussianEncoder.draw": lambda: dict(mean=numbers(5, 3), log_var=numbers(5, 3)),
         "GaussianEncoder.forward": lambda: dict(x=pixels(5, 1, 4, 4)),
+        "Augment": lambda: dict(flip=True, shift=0.2, crop=0.2, colour=0.5, cutout=0.3),
         "Plan.encoder": lambda: dict(shape=(1, 4, 4), outputs=3),
         "Plan.decoder": lambda: dict(inputs=3, shape=(1, 4, 4)),
         "block_multiplications": lambda: dict(tokens=4, width=8),
@@ -416,6 +421,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
                 for q in (0.5, 0.75)
             ]
         ),
+        "rate_curve": lambda: dict(test=rate_test()),
         "position_map": lambda: dict(positions=numbers(4, 8), side=2, places=((0, 1), (1, 1))),
         "panel": lambda: dict(method=linear_decoder(), history=history(), test=images(24)),
         "layers": lambda: dict(networks={"a": (nn.Linear(2, 3), numbers(4, 2))}),
@@ -521,12 +527,23 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             device="cpu",
             clip=1.0,
             average=0.9,
+            augment=Augment(shift=0.1),
             validation=images(),
             metrics={"one": one},
             watch="one",
             stop_after=2,
             on_epoch=nothing,
             checkpoint=new_path(".safetensors"),
+        ),
+        "find_learning_rate": lambda: dict(
+            method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
+            steps=10,
+            watch="autoencoder",
+        ),
+        "profile": lambda: dict(
+            method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
+            device="cpu",
+            steps=2,
         ),
         "validate": lambda: dict(
             method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
@@ -672,6 +689,8 @@ NOT_CALLED = {
     "training.Mover": "a protocol",
     "training.Schedule": "a type",
     "training.Method": "abstract",
+    "training.RateTest": "a record that `find_learning_rate` makes",
+    "training.Profile": "a record that `profile` makes",
     "training.TensorBoard": "needs a package that the course does not",
     "methods.Prior": "abstract",
     "exercises.Exercise": "a record of the course's own",

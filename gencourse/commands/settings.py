@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from gencourse import methods
 from gencourse.commands.names import METHODS
 from gencourse.data import ImageDataset
+from gencourse.networks import Augment
 from gencourse.training import Method
 
-__all__ = ["build", "class_of", "read_settings", "settings_of"]
+__all__ = ["build", "class_of", "read_changes", "read_settings", "settings_of"]
 
 _PLAIN = ("int", "float", "bool", "str", "int | None", "tuple[int, ...]", "str | Plan")
 _CLASSES = {name.lower(): getattr(methods, name) for name in methods.__all__}
@@ -64,6 +66,23 @@ def read_settings(kind: type[Method], words: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"--set {name} is given twice: give it once.")
         found[name] = _value(name, text.strip(), str(known[name].annotation))
     return found
+
+
+def read_changes(words: str) -> Augment:
+    """Changes such as "flip,shift=0.1" as `Augment` takes them.
+
+    Raises:
+        ValueError: there is no such change, it is given twice, or its value is no number.
+    """
+    known, found = [one.name for one in fields(Augment)], dict[str, Any]()
+    for word in words.split(","):
+        name, equals, text = (part.strip() for part in word.partition("="))
+        if name not in known or name in found:
+            raise ValueError(
+                f"--augment is {words!r}: give each of {', '.join(known)} at most once, for example flip,shift=0.1."
+            )
+        found[name] = _value(name, text, "float") if equals else True
+    return Augment(**found)
 
 
 def build(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -48,6 +49,18 @@ def train(
         float | None, typer.Option(help="Decay of a moving average of the weights, for example 0.999.")
     ] = None,
     clip: Annotated[float | None, typer.Option(help="Largest norm of a gradient.")] = None,
+    accumulate: Annotated[
+        int,
+        typer.Option(help="Mini-batches a move, for methods with one player: a batch larger than memory."),
+    ] = 1,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHANGES",
+            help="Change pictures at random: flip, shift=, crop=, colour=, cutout=, with commas. "
+            "A GAN's discriminator sees real and generated ones changed.",
+        ),
+    ] = None,
     validate: Annotated[
         bool, typer.Option("--validate", help="After each epoch, the losses on held-out pictures.")
     ] = False,
@@ -59,7 +72,9 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of shuffling and noise.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    precision: Annotated[
+        str, typer.Option(help="float32, bfloat16, or auto: what is faster here.")
+    ] = "float32",
     limit: Annotated[int | None, typer.Option(help="Use so many pictures at most.")] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Read a folder while training: it may be larger than memory.")
@@ -80,11 +95,14 @@ def train(
       gencourse train gan --data photos/ --size 64 --epochs 80 --set r1=0.1 --out runs/gan --resume
 
       gencourse train vae --epochs 50 --stop-after 3 --out runs/vae
+
+      gencourse train gan --data few/ --augment flip,shift=0.125,colour=1,cutout=0.5 --out runs/few
     """
-    from gencourse.commands.settings import class_of, read_settings
+    from gencourse.commands.settings import class_of, read_changes, read_settings
 
     kind = class_of(method)
     settings = read_settings(kind, set_ or [])
+    changes = None if augment is None else read_changes(augment)
     if out.exists() and not out.is_dir():
         fail(f"--out is {str(out)!r}, a file: give a folder.")
     if not resume and (out / "run.safetensors").exists():
@@ -102,7 +120,9 @@ def train(
 
     source = Source(data, size, channels, stream, workers, limit)
     pictures = source.train()
-    model = build(kind, pictures.shape, settings, pictures)
+    # a GAN changes what its discriminator sees; all others learn from changed pictures
+    inside = {"augment": changes} if "augment" in inspect.signature(kind).parameters else {}
+    model = build(kind, pictures.shape, {**settings, **inside}, pictures)
     chosen = choose_device(device)
     options: dict[str, Any] = {
         "epochs": epochs,
@@ -110,6 +130,7 @@ def train(
         "learning_rate": learning_rate,
         "average": average,
         "clip": clip,
+        "accumulate": accumulate,
         "stop_after": stop_after,
         "watch": watch,
         "seed": seed,
@@ -122,7 +143,7 @@ def train(
         "data": source.words(),
         "pictures": len(pictures),
         "shape": list(pictures.shape),
-        "training": options,
+        "training": {**options, "augment": augment},
         "command": " ".join(["gencourse", *sys.argv[1:]]),
         "gencourse": gencourse.__version__,
         "torch": str(torch.__version__),
@@ -138,6 +159,7 @@ def train(
             model,
             pictures,
             device=chosen,
+            augment=None if inside else changes,
             validation=validation,
             checkpoint=checkpoint,
             resume=resume,

@@ -23,6 +23,7 @@ from gencourse.figures.mae import hidden_curves, mae_idea, mask_ratio_curves, po
 from gencourse.figures.method_map import method_map
 from gencourse.figures.pictures import panel, picture_rows, scatter_codes
 from gencourse.figures.table import Table, table
+from gencourse.figures.training import rate_curve
 
 __all__ = [
     "Table",
@@ -47,6 +48,7 @@ __all__ = [
     "picture_rows",
     "point_clouds",
     "position_map",
+    "rate_curve",
     "rate_distortion",
     "scatter_codes",
     "score_field",

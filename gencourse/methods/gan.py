@@ -18,6 +18,7 @@ from gencourse.losses import (
 )
 from gencourse.methods.priors import GaussianPrior
 from gencourse.networks import (
+    Augment,
     conv_discriminator,
     conv_generator,
     dcgan_discriminator,
@@ -52,6 +53,8 @@ class GAN(Method):
         clip_weights: after each move, clamp the discriminator's weights to [−c, c], the original way to
             bound its slope (Arjovsky et al., 2017: 0.01). Zero for none.
         critic_steps: moves of the discriminator for each move of the generator, on the same real batch.
+        augment: changes that the discriminator sees real and generated pictures with while it learns, for sets of
+            few pictures; gradients pass through them to the generator. None for none.
         classes: how many labels there are, for a generator that is told what to draw; 0 without labels.
         width: channels of the convolutional networks at the side of the picture.
         batch_norm: whether the convolutional generator has batch norm. It learns faster without.
@@ -79,6 +82,7 @@ class GAN(Method):
         spectral_norm: bool = False,
         clip_weights: float = 0.0,
         critic_steps: int = 1,
+        augment: Augment | None = None,
         classes: int = 0,
         width: int = 16,
         batch_norm: bool = False,
@@ -97,6 +101,13 @@ class GAN(Method):
         self.noise_size, self.classes, self.critic_steps = noise_size, classes, critic_steps
         self.loss, self.gradient_penalty, self.r1, self.r2 = loss, gradient_penalty, r1, r2
         self.clip_weights = clip_weights
+        fix = "gencourse.networks.Augment(), or None for none"
+        need_kind("augment", augment, (Augment, type(None)), fix)
+        if augment is not None and len(self.shape) != 3:
+            raise ValueError(
+                f"shape is {self.shape}: augment changes pictures, (C, H, W); give augment=None."
+            )
+        self.augment = augment
         own = _own_networks(generator, discriminator)
         with seeded(seed):
             built = own or _build(network, self.shape, noise_size, classes, width, batch_norm)
@@ -181,10 +192,15 @@ class GAN(Method):
         return self.output(self.generator(z, y) if self.classes else self.generator(z))
 
     def score(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Pictures (B, C, H, W) and, with classes, labels (B,) to logits (B,): above zero means "real"."""
+        """Pictures (B, C, H, W) and, with classes, labels (B,) to logits (B,): above zero means "real".
+
+        In training mode each call draws its own changes of the pictures, if there is `augment`.
+        """
         self._need("x", x, *self.shape)
         if self.classes and y is not None:
             need_labels("y", y, len(x), self.classes)
+        if self.augment is not None and self.training:
+            x = self.augment(x)
         return (self.discriminator(x, y) if self.classes else self.discriminator(x)).flatten()
 
     @torch.no_grad()

@@ -1,5 +1,6 @@
 """Tensors through: the building blocks that the methods are made of. There is no loss in this room."""
 
+from gencourse.networks.augment import Augment
 from gencourse.networks.conv import ConvDecoder, ConvEncoder, conv_stages, he_init
 from gencourse.networks.gan import (
     Discriminator,
@@ -32,6 +33,7 @@ from gencourse.networks.vit import (
 )
 
 __all__ = [
+    "Augment",
     "ConvDecoder",
     "ConvEncoder",
     "Discriminator",

@@ -9,10 +9,12 @@ from gencourse.training.checkpoint import (
     save_weights,
     write_checkpoint,
 )
+from gencourse.training.find_rate import RateTest, find_learning_rate
 from gencourse.training.fit import Batches, choose_device, fit
 from gencourse.training.history import History
 from gencourse.training.method import Method, Mover, built_with, seeded
 from gencourse.training.processes import LostProcessError, whole_batch
+from gencourse.training.profile import Profile, profile
 from gencourse.training.schedule import Schedule, WarmupCosine, scaled_learning_rate, warmup_cosine
 from gencourse.training.update import NonFiniteLossError, Update, adam
 from gencourse.training.watch import validate
@@ -25,6 +27,8 @@ __all__ = [
     "Method",
     "Mover",
     "NonFiniteLossError",
+    "Profile",
+    "RateTest",
     "SaveSamples",
     "Schedule",
     "TensorBoard",
@@ -34,8 +38,10 @@ __all__ = [
     "built_with",
     "check_destination",
     "choose_device",
+    "find_learning_rate",
     "fit",
     "load_weights",
+    "profile",
     "read_checkpoint",
     "save_weights",
     "scaled_learning_rate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import torch
@@ -27,7 +28,8 @@ class SaveSamples:
         seed: of the noise.
 
     Raises:
-        TypeError, ValueError: an argument cannot be used; the sentence says what to give.
+        TypeError, ValueError: an argument cannot be used, or the folder takes no file; the sentence says what to
+            give.
     """
 
     def __init__(
@@ -39,6 +41,14 @@ class SaveSamples:
         if pictures is not None:
             need_pictures("pictures", pictures, "(B, C, H, W)")
         self.folder, self.count, self.pictures, self.seed = Path(folder), count, pictures, seed
+        try:  # now, and not when the first epoch is over
+            self.folder.mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=self.folder).close()
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"folder is {str(folder)!r}: no picture can be saved there ({error}); give a folder that you may "
+                "write to."
+            ) from None
 
     @torch.no_grad()
     def __call__(self, method: Method, history: History) -> None:
@@ -58,7 +68,6 @@ class SaveSamples:
                     made = torch.cat([given, method.reconstruct(given)])
         finally:
             method.train(training)
-        self.folder.mkdir(parents=True, exist_ok=True)
         save_picture(made.float().clamp(0, 1).cpu(), self.folder / f"epoch_{len(history):04}.png")
 
 

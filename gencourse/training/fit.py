@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm.auto import tqdm
 
 from gencourse.data import as_dataset
-from gencourse.errors import need_kind, need_number, need_one_of, need_size, need_whole, shown
-from gencourse.training.checkpoint import check_destination
+from gencourse.errors import need_callable, need_kind, need_number, need_one_of, need_size, need_whole, shown
+from gencourse.training.accumulate import need_one_player, step_in_parts
+from gencourse.training.checkpoint import check_destination, read_checkpoint
 from gencourse.training.history import History
 from gencourse.training.method import Method, seeded
+from gencourse.training.precision import PRECISIONS, autocast, faster_precision, step_seconds
 from gencourse.training.processes import Processes
+from gencourse.training.progress import ProgressLine
 from gencourse.training.saved_run import restore_run, run_facts, run_size, save_run
 from gencourse.training.schedule import Schedule, factor_of
-from gencourse.training.update import Update, adam
+from gencourse.training.trial import endless
+from gencourse.training.update import Update, step_sizes, update_for
 from gencourse.training.watch import Metric, Watch
 
 __all__ = ["Batches", "choose_device", "fit"]
 
 OnEpoch = Callable[[Method, History], object]
 """What may be called after each epoch."""
-
-_PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16}
 
 
 class Batches(Protocol):
@@ -76,6 +76,8 @@ def fit(
     seed: int = 0,
     clip: float | None = None,
     average: float | None = None,
+    accumulate: int = 1,
+    augment: Callable[[Tensor], Tensor] | None = None,
     validation: Any = None,
     metrics: Mapping[str, Metric] | None = None,
     watch: str | None = None,
@@ -101,11 +103,19 @@ def fit(
         schedule: factor of the step size for each mini-batch, for example `warmup_cosine()`; None for a
             constant step size. It spreads over all epochs, so a resumed run must ask for as many as before.
         device: "auto", or the name of a device.
-        precision: "float32", or "bfloat16" (autocast: forward passes in bfloat16, weights in float32).
+        precision: "float32", "bfloat16" (autocast: forward passes in bfloat16, weights in float32), or "auto": some
+            steps of a copy are timed in both, and bfloat16 is taken if it is faster by five percent. The choice is
+            printed with the progress; a resumed run keeps it.
         seed: of the shuffling and of the method's own noise. Same seed, device, versions and number of
             threads: same result, also with other runs in other threads, which wait for each other.
         clip: largest norm of a player's gradient.
         average: keep an exponential moving average of the weights with this decay, for example 0.999.
+        accumulate: mini-batches a move, for a batch that is larger than memory: their gradients are added up, and
+            all else (steps, schedule, clip, average) is as with one of `batch_size` times `accumulate` pictures. For
+            methods with one player; see `gencourse.training.accumulate`.
+        augment: changes each mini-batch before the method sees it, on the device, for example
+            `gencourse.networks.Augment(flip=True, shift=0.1)`; pictures are clamped to [0, 1] afterwards. A GAN would
+            learn to draw changed pictures: give `GAN(augment=…)` instead.
         validation: pictures that the method does not learn from; after each epoch its losses on them are recorded
             as "validation NAME", see `validate`. With `average` they are those of the averaged weights.
         metrics: more to measure then, by name: functions of the method and these pictures.
@@ -116,7 +126,8 @@ def fit(
         checkpoint: file to save the run to after every epoch.
         resume: go on from that file if it exists. It must come from a run of an equal method, equal options
             and the same data. On a CPU the result is that of an uninterrupted run.
-        progress: show a progress bar.
+        progress: show a line with pictures a second, the time left and the latest losses (on an accelerator those
+            of the last epoch: a look at newer ones would make it wait).
 
     Returns:
         What happened, epoch by epoch.
@@ -127,16 +138,19 @@ def fit(
         CheckpointError: the checkpoint is damaged or belongs to another run.
         LostProcessError: another process of the run is gone. The last checkpoint is still there.
         NonFiniteLossError: a loss became NaN or infinite. The last checkpoint is still there.
-        Interrupted: somebody pressed Ctrl-C; the message says what is saved and how to go on.
+        Interrupted: somebody pressed Ctrl-C. What the last finished epoch left is in the checkpoint; the message
+            says how to go on.
     """
     need_kind("method", method, Method, "a method, for example gencourse.methods.Autoencoder()")
     data = as_dataset(data)
     check_options(
         method, len(data), epochs, batch_size, learning_rate, schedule, precision, seed, clip, average
     )
+    need_one_player(method, accumulate)
     processes = Processes.joined(choose_device(device))
     target = processes.device(choose_device(device))
-    _check_data(method, data, batch_size, processes)
+    _check_data(method, data, batch_size, processes, augment)
+    batch_size *= accumulate  # pictures a move, from here on
     watching = _watching(method, validation, metrics, watch, stop_after)
     calls = _calls(on_epoch)
     _check_checkpoint(checkpoint, resume)
@@ -146,20 +160,16 @@ def fit(
         path = Path(checkpoint)
     method.to(target)
     processes.broadcast(method)
-    players = {name: list(parameters) for name, parameters in method.players().items()}
-    rates = dict.fromkeys(players, method.learning_rate if learning_rate is None else learning_rate)
-    if learning_rate is None:
-        rates |= {name: rate for name, rate in method.rates.items() if name in players}
-    optimizers = {
-        name: adam(own, rates[name], method.betas, method.weight_decay) for name, own in players.items()
-    }
-    update = Update(players, optimizers, clip, processes)
+    if precision == "auto":
+        few = batch_size // accumulate
+        precision = _chosen_precision(method, data, few, seed, processes, path if resume else None, progress)
+    rates = step_sizes(method, learning_rate)
+    update = update_for(method, rates, clip, processes)
     averaged = None
     if average is not None:
         averaged = AveragedModel(method, multi_avg_fn=get_ema_multi_avg_fn(average), use_buffers=True)
         averaged.eval()
     history = History(averaged=None if averaged is None else averaged.module)
-    dtype = _PRECISIONS[precision]
     facts: dict[str, Any] = {}
     if path is not None:
         facts = run_facts(
@@ -173,6 +183,8 @@ def fit(
             seed=seed,
             clip=clip,
             average=average,
+            accumulate=accumulate,
+            augment=augment,
             watch=watching,
         )
 
@@ -191,25 +203,30 @@ def fit(
         processes.need_same("The number of epochs done", len(history))
         least = method.least_batch * processes.count
         total = _batches(len(data), batch_size, least)
+        line = ProgressLine(epochs, len(data), progress and processes.first)
         for epoch in range(len(history), epochs):
             if watching is not None and watching.is_over(history):
                 break
             records = _Records()
             start = time.perf_counter()
             batches = _joined(data.batches(batch_size, device=target, generator=shuffle), least)
-            # TQDM_DISABLE is tqdm's own switch, but its notebook bar does not look at it
-            if progress and processes.first and not os.environ.get("TQDM_DISABLE"):
-                batches = tqdm(batches, total=total, desc=f"epoch {epoch + 1}/{epochs}", leave=False)
+            batches = line.over(batches, epoch, history.epochs[-1] if history.epochs else None)
             for number, (x, y) in enumerate(batches, start=epoch * total):
                 if schedule is not None:
                     factor = factor_of(schedule, number, epochs * total)
                     _set_rates(update, {name: rate * factor for name, rate in rates.items()})
                 rows = processes.rows(len(x))
                 whole, x, y = len(x), x[rows], y[rows]
-                with _autocast(target, dtype), processes.step(whole):
-                    record = method.step(x, update, y)
+                with autocast(target, precision), processes.step(whole):
+                    if augment is not None:
+                        x = _changed(x, augment)
+                    if accumulate == 1:
+                        record = method.step(x, update, y)
+                    else:
+                        record = step_in_parts(method, x, update, y, accumulate)
                 if averaged is not None:
                     averaged.update_parameters(method)
+                line.tell(record, epoch)
                 records.add(record, len(x))
             update.check()
             means = processes.means(records.means(), records.pictures)
@@ -258,7 +275,8 @@ def _interruptible(history: History, epochs: int, path: Path | None) -> Iterator
     try:
         yield
     except KeyboardInterrupt:
-        done, stopped = len(history), f"Stopped in epoch {len(history) + 1} of {epochs}"
+        done = len(history) if path is None else _saved_epochs(path)
+        stopped = f"Stopped in epoch {done + 1} of {epochs}"
         if path is None:
             rest = "the method keeps the weights that it has now. Give checkpoint= to be able to go on another time."
         elif done:
@@ -266,8 +284,13 @@ def _interruptible(history: History, epochs: int, path: Path | None) -> Iterator
                 f"{done} of them saved in {str(path)!r}. Call fit again with resume=True to go on from there."
             )
         else:
-            rest = f"nothing is saved yet in {str(path)!r}."
+            rest = f"nothing is saved yet in {str(path)!r}. Call fit again to start anew."
         raise Interrupted(f"{stopped}: {rest}") from None
+
+
+def _saved_epochs(path: Path) -> int:
+    """How many epochs are in the file: a run may also be stopped while it is being written."""
+    return len(read_checkpoint(path)[1]["epochs"]) if path.exists() else 0
 
 
 def _watching(
@@ -300,9 +323,24 @@ def _calls(on_epoch: OnEpoch | Sequence[OnEpoch]) -> Sequence[OnEpoch]:
     return calls
 
 
-def _check_data(method: Method, data: Batches, batch_size: int, processes: Processes) -> None:
-    """Ask, before any time is spent, whether the method can learn from these data."""
+def _check_data(
+    method: Method,
+    data: Batches,
+    batch_size: int,
+    processes: Processes,
+    augment: Callable[[Tensor], Tensor] | None = None,
+) -> None:
+    """Ask, before any time is spent, whether the method can learn from these data, changed as they will be."""
     x, y = next(iter(data.batches(1, device="cpu", generator=None)))
+    if augment is not None:
+        need_callable("augment", augment, "of pictures (B, C, H, W) to pictures of the same shape")
+        with seeded(0):
+            made = augment(x)
+        if not isinstance(made, Tensor) or (made.shape, made.dtype) != (x.shape, x.dtype):
+            raise ValueError(
+                f"augment makes {shown(made)} of {tuple(x.shape)} and {x.dtype}: let it give changed pictures of the "
+                "same shape and type."
+            )
     images, labels = getattr(data, "images", None), getattr(data, "labels", y)
     if images is None:
         method.accepts(x, labels)
@@ -315,6 +353,12 @@ def _check_data(method: Method, data: Batches, batch_size: int, processes: Proce
         raise ValueError(
             f"{name} is {value}: this {type(method).__name__} needs at least {least} pictures in a mini-batch{shared}."
         )
+
+
+def _changed(x: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
+    """A mini-batch as the method will see it; pictures stay in [0, 1], points may lie anywhere."""
+    x = augment(x)
+    return x.clamp(0, 1) if x.dim() == 4 else x
 
 
 def _batches(images: int, batch_size: int, least: int) -> int:
@@ -371,8 +415,26 @@ def _set_rates(update: Update, rates: dict[str, float]) -> None:
             group["lr"] = rates[name]
 
 
-def _autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
-    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+def _chosen_precision(
+    method: Method,
+    data: Batches,
+    batch_size: int,
+    seed: int,
+    processes: Processes,
+    path: Path | None,
+    told: bool,
+) -> str:
+    """That of the run that goes on, or else the one in which this machine makes the steps faster."""
+    if path is not None and path.exists():
+        return read_checkpoint(path)[1].get("precision", "float32")
+    x, y = next(endless(data, batch_size, method.device, seed))
+    rows = processes.rows(len(x))
+    seconds = processes.means(step_seconds(method, x[rows], y[rows], seed), dict.fromkeys(PRECISIONS, 1))
+    chosen = faster_precision(seconds)
+    if told and processes.first:
+        found = ", ".join(f"{1e3 * value:.3g} ms a step in {name}" for name, value in seconds.items())
+        print(f"precision: {chosen} ({found})")
+    return chosen
 
 
 def check_options(
@@ -393,7 +455,7 @@ def check_options(
     need_size("epochs", epochs)
     need_size("batch_size", batch_size)
     need_whole("seed", seed, least=0, most=2**63 - 1)
-    need_one_of("precision", precision, _PRECISIONS)
+    need_one_of("precision", precision, [*PRECISIONS, "auto"])
     if learning_rate is not None:
         need_number("learning_rate", learning_rate, above=0)
     if clip is not None:

@@ -170,7 +170,7 @@ class Processes:
             return
         _steps.append((self, total))
         try:
-            with _OwnRows(self.rows(total), total):
+            with OwnRows(self.rows(total), total):
                 yield
         finally:
             _steps.pop()
@@ -193,6 +193,7 @@ def whole_batch(rows: Tensor) -> Tensor:
 
     Raises:
         TypeError: rows is no tensor of floats.
+        ValueError: they are not this process's rows of the mini-batch, but a part of them.
         LostProcessError: another process is gone.
     """
     need_tensor("rows", rows, "(N, ...)")
@@ -200,6 +201,12 @@ def whole_batch(rows: Tensor) -> Tensor:
         return rows
     processes, total = _steps[-1]
     slices = [processes._rows(rank, total) for rank in range(processes.count)]
+    own_count = slices[processes.rank].stop - slices[processes.rank].start
+    if len(rows) != own_count:
+        raise ValueError(
+            f"rows has {len(rows)} rows, and this process has {own_count} of the mini-batch: a loss of all rows "
+            "cannot be added up from parts in several processes. Give accumulate=1."
+        )
     table = rows.new_zeros((total, *rows.shape[1:]))  # each fills in its own, and the sum is the table
     table[slices[processes.rank]] = rows.detach()
     with torch.no_grad(), _reached():
@@ -210,7 +217,7 @@ def whole_batch(rows: Tensor) -> Tensor:
     return torch.cat([before, own, after])
 
 
-class _OwnRows(TorchFunctionMode):
+class OwnRows(TorchFunctionMode):
     """Draw for all rows of the mini-batch, and keep one's own: generators stay equal in all processes.
 
     A draw belongs to the rows if its first axis is as long as this process's share. Others (a permutation, a

@@ -49,6 +49,8 @@ def run_facts(
     seed: int,
     clip: float | None,
     average: float | None,
+    accumulate: int = 1,
+    augment: Any = None,
     watch: Watch | None = None,
 ) -> dict[str, Any]:
     """What decides the result of a run, in words that JSON can hold; `restore_run` compares them.
@@ -64,6 +66,8 @@ def run_facts(
         seed: of shuffling and noise.
         clip: largest norm of a gradient.
         average: decay of the moving average.
+        accumulate: in how many parts a mini-batch is learnt from.
+        augment: what changes the pictures; described as the schedule is.
         watch: what is validated, if anything.
     """
     pictures = describe_data(data)
@@ -80,6 +84,8 @@ def run_facts(
         "precision": precision,
         "clip": describe(clip),
         "average": describe(average),
+        "accumulate": None if accumulate == 1 else describe(accumulate),
+        "augment": describe(augment),
         "rates": {player: describe(rate) for player, rate in rates.items()},
         "betas": describe(method.betas),
         "weight_decay": describe(method.weight_decay),
@@ -115,7 +121,8 @@ def save_run(
     """Write a run after an epoch, all or nothing; `best` are weights of an earlier epoch to keep beside it.
 
     Raises:
-        CheckpointError: a weight, an average or a moment is NaN or infinite; the old file is as it was.
+        CheckpointError: a weight, an average or a moment is NaN or infinite, or the disk takes no more; the old file
+            is as it was.
     """
     tensors = {f"method/{name}": t for name, t in method.state_dict().items()}
     if averaged is not None:
@@ -127,7 +134,14 @@ def save_run(
     tensors |= {"rng/shuffle": shuffle.get_state(), "rng/cpu": torch.get_rng_state()}
     if method.device.type == "cuda":
         tensors["rng/cuda"] = torch.cuda.get_rng_state(method.device)
-    write_checkpoint(path, tensors, {**facts, "epochs": history.epochs, "steps": update.steps})
+    try:
+        write_checkpoint(path, tensors, {**facts, "epochs": history.epochs, "steps": update.steps})
+    except OSError as error:
+        left = f"the {len(history) - 1} before it are" if len(history) > 1 else "nothing is"
+        raise CheckpointError(
+            f"Epoch {len(history)} could not be saved in {str(path)!r} ({error.strerror}); {left} saved there. Make "
+            "room, and call fit again with resume=True."
+        ) from None
 
 
 def restore_run(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
 from gencourse.errors import need_kind, need_named, need_number, need_sequence
+from gencourse.training.method import Method
 from gencourse.training.processes import Processes
 
 __all__ = ["NonFiniteLossError", "Update", "adam"]
@@ -112,6 +114,9 @@ class Update:
         self.optimizers = optimizers
         self.clip = clip
         self.steps = dict.fromkeys(players, 0)
+        self._part: tuple[float, bool, bool] | None = None  # share, first, last
+        self._moved = False
+        self._mean = torch.zeros(())  # loss of the parts so far
         devices = {p.device for own in players.values() for p in own}
         fused = all(group.get("fused") for o in optimizers.values() for group in o.param_groups)
         # only fused optimisers can be told on the device to stand still
@@ -144,25 +149,62 @@ class Update:
             )
         parameters = [p for p in self.players[player] if p.requires_grad]  # a player may own frozen ones
         optimizer = self.optimizers[player]
-        optimizer.zero_grad()
+        share, first, last = self._part or (1.0, True, True)
+        self._need_one_move(player)
+        if first:
+            optimizer.zero_grad()
         # autocast must not be on in the backward pass: each operation reuses its forward type
         with torch.autocast(loss.device.type, enabled=False):
-            loss.backward(inputs=parameters)
+            (loss if share == 1 else loss * share).backward(inputs=parameters)
         gradients = [p.grad for p in parameters if p.grad is not None]
         if not gradients:
             raise ValueError(
                 f"loss of {player!r} does not depend on the parameters of {player!r}: look for a detach() too "
                 "many, or for the name of another player."
             )
-        value = self.processes.average_step(gradients, loss.detach())
+        value = mean = loss.detach()
+        if self._part is not None:
+            self._mean = mean = value * share if first else self._mean + value * share
+        if not last:
+            return value
+        mean = self.processes.average_step(gradients, mean)
         if self.clip is not None:
             size = nn.utils.clip_grad_norm_(parameters, self.clip)
         else:
             size = torch.stack([g.norm() for g in gradients]).norm()
-        self._guard(player, value, size)
+        self._guard(player, mean, size)
         optimizer.step()
+        # autocast keeps bfloat16 copies of the weights: those of this player are old now
+        torch.clear_autocast_cache()
         self.steps[player] += 1
-        return value
+        return mean if self._part is None else value
+
+    @contextmanager
+    def part(self, share: float, first: bool, last: bool) -> Iterator[None]:
+        """Inside, a call adds up gradients, and the player moves with the last part of the batch only.
+
+        The call then gives the loss of its own part.
+
+        Args:
+            share: of the rows of the batch; those of all parts add up to 1.
+            first: whether this part begins a batch.
+            last: whether it ends one.
+        """
+        self._part, self._moved = (share, first, last), False
+        try:
+            yield
+        finally:
+            self._part = None
+
+    def _need_one_move(self, player: str) -> None:
+        if self._part is None:
+            return
+        if self._moved:
+            raise ValueError(
+                f"accumulate: {player!r} moves a second time in one step, and gradients that wait for more "
+                "mini-batches would not see the first move. Give accumulate=1."
+            )
+        self._moved = True
 
     def check(self) -> None:
         """Raise if a move went wrong on an accelerator. Waits for the device.
@@ -195,6 +237,27 @@ class Update:
         self._first_bad = torch.where(fresh, facts, first)
         # a fused optimiser leaves everything as it is where found_inf is 1
         self.optimizers[player].found_inf = (self._first_bad[0] != 0).float()  # type: ignore[attr-defined]
+
+
+def step_sizes(method: Method, learning_rate: float | None = None) -> dict[str, float]:
+    """The learning rate of each player, by name: the one given, or else the method's own."""
+    players = method.players()
+    if learning_rate is not None:
+        return dict.fromkeys(players, learning_rate)
+    return {name: method.rates.get(name, method.learning_rate) for name in players}
+
+
+def update_for(
+    method: Method,
+    rates: Mapping[str, float] | None = None,
+    clip: float | None = None,
+    processes: Processes | None = None,
+) -> Update:
+    """An Adam for each player of a method, with these learning rates or the method's own, as `fit` makes them."""
+    rates = step_sizes(method) if rates is None else rates
+    players = {name: list(own) for name, own in method.players().items()}
+    made = {name: adam(own, rates[name], method.betas, method.weight_decay) for name, own in players.items()}
+    return Update(players, made, clip, processes)
 
 
 def _need_parameters(name: str, parameters: Any) -> None:

@@ -16,7 +16,7 @@ from gencourse import figures
 from gencourse.data import ImageDataset, ring
 from gencourse.methods import GAN, Autoencoder
 from gencourse.networks import Plan, sincos_positions
-from gencourse.training import History
+from gencourse.training import History, RateTest
 
 
 @pytest.fixture(autouse=True)
@@ -188,3 +188,13 @@ def test_a_table_is_text_in_a_terminal_and_a_table_in_a_notebook() -> None:
     with pytest.raises(ValueError, match="rows has 0 entries"):
         figures.table([])
     figures.cross_entropy_floor()
+
+
+def test_the_rate_curve_shows_every_rate_and_marks_the_suggestion() -> None:
+    test = RateTest((1e-3, 1e-2, 1e-1), (3.0, 1.0, 4.0), 1e-3, "loss")
+    figures.rate_curve(test)
+    (axis,) = plt.gcf().axes
+    curve, mark = axis.lines
+    assert list(curve.get_xdata()) == list(test.rates) and list(curve.get_ydata()) == list(test.losses)
+    assert set(mark.get_xdata()) == {1e-3} and axis.get_xscale() == "log"
+    assert "loss" in axis.get_ylabel()

@@ -19,8 +19,17 @@ from gencourse.losses import (
     r1_penalty,
 )
 from gencourse.methods import GAN
-from gencourse.networks import mlp
-from gencourse.training import NonFiniteLossError, Update, adam, fit, load_weights, read_checkpoint
+from gencourse.methods import load as load_method
+from gencourse.networks import Augment, mlp
+from gencourse.training import (
+    NonFiniteLossError,
+    Update,
+    adam,
+    fit,
+    load_weights,
+    read_checkpoint,
+    save_weights,
+)
 
 SHAPE = (1, 28, 28)
 QUIET = {"batch_size": 8, "device": "cpu", "progress": False}
@@ -492,3 +501,49 @@ def test_wrong_options_are_named(wrong: dict, says: str) -> None:
 def test_a_wrong_shape_is_named() -> None:
     with pytest.raises(ValueError, match=r"x has shape \(4, 3, 28, 28\): give \(B, 1, 28, 28\)"):
         small().score(torch.zeros(4, 3, 28, 28))
+
+
+# ---- few pictures ------------------------------------------------------------------------------------
+
+
+def _watched_augment(gan: GAN) -> list[Tensor]:
+    """What the discriminator is shown, call by call."""
+    seen: list[Tensor] = []
+    gan.discriminator.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    return seen
+
+
+def test_the_discriminator_sees_real_and_generated_pictures_changed_while_it_learns() -> None:
+    cutout = Augment(cutout=0.5)
+    x = torch.full((6, 1, 28, 28), 0.5)
+    for augment, training, holes in ((None, True, False), (cutout, True, True), (cutout, False, False)):
+        method = GAN(network="dense", noise_size=4, augment=augment).train(training)
+        seen = _watched_augment(method)
+        method.step(x, lambda player, loss: loss.detach())
+        assert len(seen) == 3  # real and generated for the discriminator, generated for the generator
+        assert [bool((one == 0).any()) for one in seen] == [holes] * 3
+
+
+def test_the_generator_learns_through_the_changes() -> None:
+    """Where the square is, nothing comes through; elsewhere the gradient is that of the discriminator."""
+    gan = GAN(network="dense", noise_size=4, augment=Augment(cutout=0.5))
+    fake = gan.generate(gan.noise(5)).detach().requires_grad_()
+    seen = _watched_augment(gan)
+    gan.generator_loss(fake, torch.zeros(5, 1, 28, 28)).backward()
+    hidden = (seen[0] == 0) & (fake != 0)
+    assert hidden.any() and fake.grad is not None
+    assert (fake.grad[hidden] == 0).all() and (fake.grad[~hidden] != 0).float().mean() > 0.9
+    loss = gan.generator_loss(gan.generate(gan.noise(5)), torch.zeros(5, 1, 28, 28))
+    loss.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in gan.generator.parameters())
+
+
+def test_an_augmented_gan_is_built_again_from_its_file(tmp_path: Path) -> None:
+    gan = GAN(network="dense", noise_size=4, augment=Augment(shift=0.125, colour=1.0))
+    save_weights(tmp_path / "gan", gan)
+    again = load_method(tmp_path / "gan")
+    assert isinstance(again, GAN) and again.augment == gan.augment
+    with pytest.raises(ValueError, match=r"^shape is \(2,\): augment changes pictures"):
+        toy(augment=Augment(shift=0.1))
+    with pytest.raises(TypeError, match=r"^augment is 'flip': give gencourse.networks.Augment"):
+        small(augment="flip")

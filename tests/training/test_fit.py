@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gencourse.data import ImageDataset
 from gencourse.methods import Autoencoder
-from gencourse.networks import Plan
+from gencourse.networks import Augment, Plan
 from gencourse.training import (
     CheckpointError,
     Method,
@@ -204,6 +204,53 @@ def test_bfloat16_stays_near_float32() -> None:
     assert seen == {"float32": torch.float32, "bfloat16": torch.bfloat16}
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.01)
     assert losses["bfloat16"] != losses["float32"]
+
+
+def test_every_mini_batch_is_changed_before_the_method_sees_it_and_never_for_the_validation(
+    toy_data: ImageDataset,
+) -> None:
+    def brighter(x: Tensor) -> Tensor:
+        return x + 0.5 + 0.1 * torch.rand_like(x)
+
+    plain, method = Linear(), Linear()
+    fit(plain, toy_data, **QUIET)
+    fit(method, toy_data, augment=brighter, validation=toy_data, **QUIET)
+    validated = method.seen[0:1] + method.seen[6:]  # looked at before the first epoch and after the last
+    assert torch.equal(torch.cat(validated[1:]), toy_data.x)
+    for before, after in zip(plain.seen, method.seen[1:6], strict=True):
+        assert after.max() == 1 and (after >= (before + 0.5).clamp(max=1)).all()
+        assert (after <= (before + 0.6).clamp(max=1) + 1e-6).all()
+
+
+def test_changes_are_part_of_the_run(make_toy: type, toy_data: ImageDataset, tmp_path: Path) -> None:
+    change = Augment(flip=True, shift=0.4)
+    whole, resumed, plain = make_toy(), make_toy(), make_toy()
+    fit(whole, toy_data, epochs=2, augment=change, **QUIET)
+    fit(plain, toy_data, epochs=2, **QUIET)
+    options = {"checkpoint": tmp_path / "run", **QUIET}
+    fit(make_toy(), toy_data, augment=change, **options)
+    with pytest.raises(CheckpointError, match="was made with augment = "):
+        fit(make_toy(), toy_data, epochs=2, augment=Augment(flip=True), resume=True, **options)
+    fit(resumed, toy_data, epochs=2, augment=Augment(flip=True, shift=0.4), resume=True, **options)
+    assert equal(state(resumed), state(whole)) and not equal(state(plain), state(whole))
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ("flip", "^augment is 'flip': give a function"),
+        (lambda x: x[:, 0], "^augment makes a tensor of shape"),
+        (lambda x: None, "^augment makes None"),
+        (lambda x: x.double(), "^augment makes a tensor of shape"),
+    ],
+)
+def test_what_changes_no_pictures_is_refused_before_training(
+    bad: object, says: str, make_toy: type, toy_data: ImageDataset
+) -> None:
+    method = make_toy()
+    method.before_step = lambda: 1 / 0
+    with pytest.raises((TypeError, ValueError), match=says):
+        fit(method, toy_data, augment=bad, **QUIET)
 
 
 # ---- seeds -------------------------------------------------------------------------------------------
@@ -585,15 +632,17 @@ def test_as_many_mini_batches_are_announced_as_come(least: int) -> None:
 def test_the_bar_knows_its_length_and_goes_and_the_time_is_that_of_the_run(
     make_toy: type, toy_data: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    module = sys.modules["gencourse.training.progress"]
     shown = []
 
-    def bar(batches, **options):
-        shown.append(options)
-        return batches
+    class Bar(module.tqdm):  # type: ignore[name-defined, misc]
+        def close(self) -> None:
+            shown.append((self.n, self.total, self.leave))
+            super().close()
 
-    monkeypatch.setattr(sys.modules["gencourse.training.fit"], "tqdm", bar)
+    monkeypatch.setattr(module, "tqdm", Bar)
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     start = time.perf_counter()
     history = fit(make_toy(), toy_data, epochs=2, **{**QUIET, "progress": True})
     assert 0 < history.seconds <= time.perf_counter() - start
-    assert [one["total"] for one in shown] == [5, 5] and not any(one["leave"] for one in shown)
+    assert set(shown) == {(37, 37, False)} and len(shown) >= 2

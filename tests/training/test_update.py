@@ -4,9 +4,11 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gencourse.training import NonFiniteLossError, Update, adam
+from gencourse.data import ImageDataset
+from gencourse.training import Method, Mover, NonFiniteLossError, Update, adam, fit
 
 LR, BETAS = 1e-2, (0.8, 0.95)
 
@@ -222,3 +224,30 @@ def test_two_players_may_own_one_network_and_each_moves_it_with_its_own_optimise
 def test_weight_decay_is_no_negative_number() -> None:
     with pytest.raises(ValueError, match=r"weight_decay is -0\.5"):
         adam([nn.Parameter(torch.zeros(2))], 1e-3, (0.9, 0.999), -0.5)
+
+
+def test_in_bfloat16_the_second_player_answers_to_where_the_first_has_moved(toy_data: ImageDataset) -> None:
+    """autocast keeps copies of the weights: an old one would let a generator look at yesterday's discriminator."""
+
+    class Twice(Method):
+        shape = (1, 3, 3)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Linear(9, 1)
+            self.looked: list[tuple[float, float]] = []
+
+        def players(self):
+            return {"net": self.net.parameters()}
+
+        def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, Tensor]:
+            loss = update("net", self.net(x.flatten(1)).square().mean())
+            with torch.no_grad():
+                cast = self.net.weight.bfloat16(), self.net.bias.bfloat16()
+            true = F.linear(x.flatten(1).bfloat16(), *cast).square().mean()
+            self.looked.append((self.net(x.flatten(1)).square().mean().item(), true.item()))
+            return {"net": loss}
+
+    method = Twice()
+    fit(method, toy_data, learning_rate=0.3, precision="bfloat16", device="cpu", progress=False)
+    assert all(seen == pytest.approx(true) for seen, true in method.looked)
