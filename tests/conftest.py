@@ -7,6 +7,11 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# An example may take as long as it takes: on a busy machine a deadline fails at random.
+settings.register_profile("course", deadline=None)
+settings.load_profile("course")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,7 +1,8 @@
 """Hand out, mark and give back every exercise with the real nbgrader and the real otter, and compare every grade.
 
-    python tools/classroom.py               both, all chapters
+    python tools/classroom.py               all that follows, all chapters
     python tools/classroom.py nbgrader 2    one tool, one chapter
+    python tools/classroom.py alone         students' copies run whole, with stubs and with solutions (preset smoke)
     python tools/classroom.py --wrong 2     two wrong answers an exercise: what `make test` has time for
 
 Each tool lives in an environment of its own (build/classroom-TOOL, made once); the notebooks run with this Python.
@@ -24,7 +25,21 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from gencourse.exercises import CHAPTERS, Exercise, export_nbgrader, export_otter
+import nbformat
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from gencourse.exercises import (
+    CHAPTERS,
+    Exercise,
+    export,
+    export_nbgrader,
+    export_otter,
+    find_chapter,
+    solution_in,
+)
 from gencourse.exercises.derivations import DERIVATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -202,18 +217,65 @@ def otter(chapter: str, folder: Path) -> list[str]:
     return wrong
 
 
+CHECK = re.compile(r'^gencourse\.check\("(\d+\.\d+)"', re.MULTILINE)
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def alone(chapter: str, folder: Path) -> list[str]:
+    """Run a student's copy of a chapter from the first cell to the last, as handed out and with every solution."""
+    variables = {**kernel(folder / "jupyter"), "GENCOURSE_PRESET": "smoke", "TQDM_DISABLE": "1"}
+    variables["GENCOURSE_STATE"] = str(folder / "state")
+    specs = KernelSpecManager(kernel_dirs=[str(folder / "jupyter" / "kernels")])
+    wrong = []
+    for student, verdict in (("stubs", "not yet. "), ("right", "correct.")):
+        made = nbformat.read(export(chapter, folder / student), as_version=4)
+        if student == "right":
+            taught = nbformat.read(find_chapter(chapter), as_version=4)
+            for cell, original in zip(made.cells, taught.cells, strict=True):
+                if found := solution_in(original.source):
+                    cell.source = f"{found[1]}\n{cell.source[CHECK.search(cell.source).start() :]}"
+        client = NotebookClient(
+            made,
+            km=AsyncKernelManager(kernel_spec_manager=specs),
+            timeout=600,
+            extra_arguments=["--log-level=ERROR"],
+            resources={"metadata": {"path": str(folder)}},
+        )
+        try:
+            client.execute(env=variables)
+        except CellExecutionError as error:
+            wrong.append(f"chapter {chapter}, {student}: {COLOURS.sub('', str(error))[-400:]}")
+            continue
+        said = {}
+        for cell in made.cells:
+            if found := CHECK.search(cell.source):
+                said[found[1]] = "".join(output.get("text", "?") for output in cell.outputs)
+        for one in exercises(chapter):
+            sentence = COLOURS.sub("", said.get(one.number, "nothing")).strip()
+            if not sentence.startswith(f"Exercise {one.number}: {verdict}") or "\n" in sentence:
+                wrong.append(
+                    f"{one.number}, {student}: 'Exercise {one.number}: {verdict}' expected, found {sentence!r}"
+                )
+    print(f"alone, chapter {chapter}: 2 copies, {2 * len(exercises(chapter))} checks compared", flush=True)
+    return wrong
+
+
 def main() -> int:
     """Run the tools that were asked for over the chapters that were asked for, two chapters at a time."""
     parser = argparse.ArgumentParser(description="Mark every exercise with nbgrader and otter.")
-    parser.add_argument("what", nargs="*", help="nbgrader, otter, and numbers of chapters; default: all")
+    parser.add_argument(
+        "what", nargs="*", help="nbgrader, otter, alone, and numbers of chapters; default: all"
+    )
     parser.add_argument("--wrong", type=int, default=99, help="at most so many wrong answers an exercise")
     options = parser.parse_args()
     global MOST_WRONG
     MOST_WRONG = options.wrong
-    tools = [name for name in PINS if name in options.what] or list(PINS)
+    known = {"nbgrader": nbgrader, "otter": otter, "alone": alone}
+    tools = [name for name in known if name in options.what] or list(known)
     numbers = [number for number in CHAPTERS if number in options.what] or list(CHAPTERS)
-    for tool in tools:
-        environment(tool)
+    for tool in PINS:
+        if tool in tools:
+            environment(tool)
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as workers:
         jobs = []
@@ -221,7 +283,7 @@ def main() -> int:
             for number in sorted(numbers, key=lambda number: -len(exercises(number))):
                 place = Path(folder) / f"{tool}-{number}"
                 place.mkdir()
-                jobs.append(workers.submit({"nbgrader": nbgrader, "otter": otter}[tool], number, place))
+                jobs.append(workers.submit(known[tool], number, place))
         for job in jobs:
             wrong += job.result()
     print("\n".join(wrong) or "classroom: every grade as expected")

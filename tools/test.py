@@ -49,7 +49,8 @@ STAGES: dict[str, tuple[str, list[str], dict[str, str]]] = {
     ),
     "classroom": (
         "nbgrader and otter grade every answer as they should",
-        [sys.executable, "tools/classroom.py", "--wrong", "2"],  # all of them: versions.yml, weekly
+        # every wrong answer, and students' copies run whole: versions.yml, weekly
+        [sys.executable, "tools/classroom.py", "nbgrader", "otter", "--wrong", "2"],
         ONE_THREAD,
     ),
     "smoke": (

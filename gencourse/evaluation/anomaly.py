@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from gencourse.errors import as_tensor, need_finite, need_number, need_same_shape, need_tensor
@@ -21,6 +20,8 @@ def auroc(scores: Tensor, is_anomaly: Tensor) -> float:
     Raises:
         ValueError: there are only anomalies or only normal points, or a score is not finite.
     """
+    from sklearn.metrics import roc_auc_score
+
     scores, is_anomaly = as_tensor("scores", scores), as_tensor("is_anomaly", is_anomaly)
     need_tensor("scores", scores, "(N,)", kind="any")
     need_tensor("is_anomaly", is_anomaly, "(N,)", kind="any")

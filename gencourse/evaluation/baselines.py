@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from sklearn.decomposition import PCA as _PCA
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from gencourse.data import ImageDataset
@@ -96,13 +94,15 @@ class PCA:
     """
 
     def __init__(self, data: ImageDataset, code_size: int) -> None:
+        from sklearn.decomposition import PCA as Components
+
         _need_images(data)
         most = min(len(data), data.images[0].numel())
         if not isinstance(code_size, int) or not 1 <= code_size <= most:
             raise ValueError(
                 f"code_size is {shown(code_size)}: give 1 to {most}, data has no more pictures or pixels."
             )
-        found = _PCA(code_size, svd_solver="covariance_eigh").fit(data.x.flatten(1).numpy())
+        found = Components(code_size, svd_solver="covariance_eigh").fit(data.x.flatten(1).numpy())
         self.mean = torch.from_numpy(found.mean_).float()
         self.components = torch.from_numpy(found.components_).float()
         self.shape = data.shape
@@ -148,6 +148,8 @@ class CodeMixture:
     def __init__(
         self, codes: Tensor, decode: Callable[[Tensor], Tensor], components: int = 10, seed: int = 0
     ) -> None:
+        from sklearn.mixture import GaussianMixture
+
         need_table("codes", codes, "(N, K)", least=2)
         need_callable("decode", decode, "from codes to pictures")
         need_whole("components", components, 1, len(codes))

@@ -6,9 +6,6 @@ import math
 from dataclasses import dataclass
 
 import torch
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from gencourse.errors import need_labels, need_same_device, need_same_shape, need_seed, need_table
@@ -106,6 +103,10 @@ def label_probe(
         ValueError: codes and labels differ in length, or the two sets of codes in width; a number is not finite;
             or there is one class only.
     """
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     need_probe("codes", codes, labels, test_codes, test_labels)
     need_seed("seed", seed)
     counts = labels.unique(return_counts=True)[1]

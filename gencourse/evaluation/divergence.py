@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from gencourse.errors import need_seed, need_table
@@ -33,6 +29,11 @@ def kl_estimate(a: Tensor, b: Tensor, seed: int = 0) -> float:
     Raises:
         ValueError: a sample has fewer than 20 rows or holds NaN, or the widths differ.
     """
+    from sklearn.model_selection import train_test_split
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     for name, x in (("a", a), ("b", b)):
         need_table(name, x, "(N, d)")
     need_seed("seed", seed)

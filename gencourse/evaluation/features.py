@@ -6,13 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics.cluster import contingency_matrix
-from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from gencourse.data import ImageDataset
@@ -82,6 +75,10 @@ def linear_probe(features: Tensor, labels: Tensor, test_features: Tensor, test_l
         ValueError: features and labels differ in length, or the two sets of features in width; a number is not
             finite; or there is one class only.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     need_probe("features", features, labels, test_features, test_labels)
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     probe.fit(as_array(features), as_array(labels))
@@ -102,6 +99,9 @@ def kmeans_purity(features: Tensor, labels: Tensor, clusters: int = 10, seed: in
     Raises:
         ValueError: there are more clusters than points, the lengths differ, or a number is not finite.
     """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics.cluster import contingency_matrix
+
     need_table("features", features)
     need_labels("labels", labels, len(features), of="features")
     need_whole("clusters", clusters, 1, len(features))
@@ -126,6 +126,11 @@ def two_sample_accuracy(a: Tensor, b: Tensor, seed: int = 0) -> float:
     Raises:
         ValueError: a sample has fewer than 20 rows, the widths differ, or a number is not finite.
     """
+    from sklearn.model_selection import train_test_split
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     need_table("a", a, "(N, F, ...)", least=20)
     need_table("b", b, "(M, F, ...)", least=20)
     need_seed("seed", seed)

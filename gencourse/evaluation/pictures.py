@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from gencourse.data import ImageDataset
 from gencourse.errors import (
@@ -33,6 +32,8 @@ def psnr(x_hat: Tensor, x: Tensor) -> float:
     Raises:
         ValueError: the shapes differ, or a picture is not in [0, 1].
     """
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
     _need_pair(x_hat, x)
     dims = tuple(range(1, x.dim()))
     return peak_signal_noise_ratio(x_hat, x, data_range=1.0, reduction="elementwise_mean", dim=dims).item()
@@ -48,6 +49,8 @@ def ssim(x_hat: Tensor, x: Tensor) -> float:
     Raises:
         ValueError: the shapes differ, or a picture is not in [0, 1] or too small.
     """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     _need_pair(x_hat, x)
     if min(x.shape[2:]) < 11:
         raise ValueError(f"x has shape {tuple(x.shape)}: give pictures of at least 11 by 11 pixels.")

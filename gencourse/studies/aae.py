@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from gencourse.data import ImageDataset, load
@@ -231,6 +230,8 @@ def clusters(method: str, count: int, seed: int) -> dict[str, float]:
 
 def _by_nearness(train: ImageDataset, test: ImageDataset, count: int, seed: int) -> Tensor:
     """Posteriors (N, count) of round Gaussians, equally wide, round the centres that k-means finds."""
+    from sklearn.cluster import KMeans
+
     found = KMeans(count, n_init=1, random_state=seed).fit(train.x.flatten(1).numpy())
     squares = torch.cdist(test.x.flatten(1), torch.from_numpy(found.cluster_centers_)).square()
     return (-squares / squares.amin(1).mean()).softmax(1)

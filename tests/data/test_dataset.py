@@ -50,7 +50,7 @@ def test_length_shape_and_values() -> None:
     assert data.images.flatten().tolist() == [0, 51, 255]  # x is a copy
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(n=st.integers(1, 40), batch_size=st.integers(1, 50), seed=st.integers(0, 10))
 def test_a_shuffled_pass_shows_every_image_exactly_once(n: int, batch_size: int, seed: int) -> None:
     passed = list(numbered(n).batches(batch_size, generator=torch.Generator().manual_seed(seed)))

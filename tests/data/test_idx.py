@@ -21,7 +21,7 @@ def idx(shape: tuple[int, ...], values: bytes) -> bytes:
     return bytes([0, 0, 8, len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape) + values
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shape=st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple), data=st.data())
 def test_what_is_written_comes_back(tmp_path: Path, shape: tuple[int, ...], data: st.DataObject) -> None:
     size = math.prod(shape)

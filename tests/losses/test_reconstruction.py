@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Bernoulli, Normal
@@ -128,7 +128,6 @@ def test_the_entropy_of_a_pixel_of_three_tenths() -> None:
 
 
 @pytest.mark.equation("1.6")
-@settings(deadline=None)
 @given(
     x=st.lists(st.floats(0.01, 0.99), min_size=1, max_size=6),
     off=st.floats(0.05, 5) | st.floats(-5, -0.05),
