@@ -1,7 +1,7 @@
 """Sphinx glue for the course book.
 
 - The execution cache of the notebooks sees the package code that a chapter imports, and the preset.
-- `\\tag{1.4}` works in every display equation, and gives it the anchor #eq-1-4.
+- `\\tag{1.4}` gives a display equation the anchor #eq-1-4; its number is set by links.py.
 - A line `<!-- generated: ledger -->` in a page is replaced by generated text.
 - The repository's address comes from pyproject.toml; Thebe is dropped (it fetches code from a CDN).
 """
@@ -195,9 +195,10 @@ def merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildE
 
 
 def keep_tags(app: Sphinx, doctree: nodes.document) -> None:
-    """Let MathJax see numbered equations as they are written, and make them link targets.
+    """Take the number out of an equation, and make it a link target: links.py sets the number beside the formula.
 
-    Sphinx wraps display math that has a line break in `split`, where \\tag is an error.
+    A number that MathJax sets is off the screen when the formula is wide, and is no link. Sphinx wraps display math
+    that has a line break in `split`; this one is left as it is written.
     """
     std = app.env.get_domain("std")
     for block in doctree.findall(nodes.math_block):
@@ -206,7 +207,7 @@ def keep_tags(app: Sphinx, doctree: nodes.document) -> None:
         if not tags or block.get("nowrap"):
             continue
         block["nowrap"] = True
-        block.children = [nodes.Text(f"\\[{text}\\]")]
+        block.children = [nodes.Text(f"\\[{ledger.TAGGED.sub('', text).rstrip()}\\]")]
         for tag in tags:
             name = ledger.anchor(tag)
             block["ids"].append(name)
