@@ -6,7 +6,7 @@ A strict build passes pages that show raw `$x$`, a broken image or a red MathJax
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -143,18 +143,22 @@ def test_page(visit: Visit, any_page: str) -> None:
 
 
 @pytest.mark.parametrize("width", CUT_AT_MOST)
-def test_code_is_not_cut(browser: Browser, server: str, chapter: str, width: int) -> None:
+def test_code_is_not_cut(
+    browser: Browser, server: str, chapter: str, width: int, counted: Callable[[str], None]
+) -> None:
     """Code fits into its box on a desk, and goes on in the next line on a phone."""
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.goto(f"{server}/{chapter}", wait_until="load")
     lines, cut = page.evaluate(CUT_LINES)
     page.close()
-    print(f"{chapter} at {width} px: {cut} of {lines} lines of code are cut")
+    counted(f"{chapter} at {width} px: {cut} of {lines} lines of code are cut")
     assert lines, "no line of code was seen"
     assert cut <= CUT_AT_MOST[width] * lines
 
 
-def test_first_visit_is_light(browser: Browser, server: str, html: Path, chapter: str) -> None:
+def test_first_visit_is_light(
+    browser: Browser, server: str, html: Path, chapter: str, counted: Callable[[str], None]
+) -> None:
     """What a first visit loads, as a server that packs with gzip would send it."""
     loaded: set[str] = set()
     page = browser.new_page(viewport={"width": 1200, "height": 900})
@@ -168,7 +172,7 @@ def test_first_visit_is_light(browser: Browser, server: str, html: Path, chapter
         len(gzip.compress(file.read_bytes())) if file.suffix in packed else file.stat().st_size
         for file in files
     ]
-    print(f"{chapter}: {sum(sizes) / 1000:.0f} KB, loaded in {seconds:.2f} s")
+    counted(f"{chapter}: {sum(sizes) / 1000:.0f} KB, loaded in {seconds:.2f} s")
     assert not [file.name for file in files if file.name in {"fontawesome.js", "searchindex.js"}]
     assert sum(sizes) < HEAVIEST
 
