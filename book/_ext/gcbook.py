@@ -1,9 +1,11 @@
 """Sphinx glue for the course book.
 
 - The execution cache of the notebooks sees the package code that a chapter imports, and the preset.
-- `\\tag{1.4}` works in every display equation, and gives it the anchor #eq-1-4.
+- `\\tag{1.4}` gives a display equation the anchor #eq-1-4; its number is set by links.py.
 - A line `<!-- generated: ledger -->` in a page is replaced by generated text.
 - The repository's address comes from pyproject.toml; Thebe is dropped (it fetches code from a CDN).
+
+What is done to the written pages is in finish.py, links between them in links.py.
 """
 
 from __future__ import annotations
@@ -195,9 +197,10 @@ def merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildE
 
 
 def keep_tags(app: Sphinx, doctree: nodes.document) -> None:
-    """Let MathJax see numbered equations as they are written, and make them link targets.
+    """Take the number out of an equation, and make it a link target: links.py sets the number beside the formula.
 
-    Sphinx wraps display math that has a line break in `split`, where \\tag is an error.
+    A number that MathJax sets is off the screen when the formula is wide, and is no link. Sphinx wraps display math
+    that has a line break in `split`; this one is left as it is written.
     """
     std = app.env.get_domain("std")
     for block in doctree.findall(nodes.math_block):
@@ -206,7 +209,7 @@ def keep_tags(app: Sphinx, doctree: nodes.document) -> None:
         if not tags or block.get("nowrap"):
             continue
         block["nowrap"] = True
-        block.children = [nodes.Text(f"\\[{text}\\]")]
+        block.children = [nodes.Text(f"\\[{ledger.TAGGED.sub('', text).rstrip()}\\]")]
         for tag in tags:
             name = ledger.anchor(tag)
             block["ids"].append(name)
@@ -258,58 +261,6 @@ def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], d
         context[kind][:] = [file for file in context[kind] if not is_thebe(file)]
 
 
-def code_lines(match: re.Match[str]) -> str:
-    """A listing whose lines are elements of their own, so that the style can mark where a long one goes on.
-
-    Pygments closes every span at the end of its line, so the lines can be taken apart.
-    """
-    lines = match[2].rstrip("\n").split("\n")
-    return match[1] + "".join(f'<span class="gc-line">{line}\n</span>' for line in lines) + match[3]
-
-
-def picture_size(match: re.Match[str], page: Path) -> str:
-    """An image that is loaded when it comes into view, and keeps its place free until then."""
-    source = re.search(r'src="([^":]+\.png)"', match[0])
-    if not source or "loading=" in match[0]:
-        return match[0]
-    head = (page.parent / source[1]).read_bytes()[
-        :24
-    ]  # a PNG's size: two numbers of four bytes, from byte 16
-    wide, high = (int.from_bytes(head[at : at + 4], "big") for at in (16, 20))
-    size = "" if re.search(r"\b(width|height|style)=", match[0]) else f' width="{wide}" height="{high}"'
-    return match[0].replace("<img ", f'<img loading="lazy"{size} ', 1)
-
-
-def lighter(text: str, page: Path) -> str:
-    """A written page without the scripts that it does not use, with lines in its listings and lazy pictures.
-
-    Args:
-        text: the page's HTML; a page that was treated before stays as it is.
-        page: where it lies, which its pictures' addresses start from.
-    """
-    # The icons come from a font in the theme's style; this script of 1.5 MB would draw the same ones again.
-    text = re.sub(r'\s*<script defer src="[^"]*/fontawesome\.js[^"]*"></script>', "", text)
-    if page.name != "search.html":  # the field leads to the search page, which alone needs the index
-        unused = r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js"></script>'
-        text = re.sub(unused, "", text)
-    listing = r'(<div class="highlight"><pre><span></span>)(?!<span class="gc-line">)(.*?)(</pre>)'
-    text = re.sub(listing, code_lines, text, flags=re.S)
-    return re.sub(r"<img [^>]*>", lambda match: picture_size(match, page), text)
-
-
-def lighten(app: Sphinx, failure: Exception | None) -> None:
-    """Go through the pages once they are all written: templates of the theme put most of the weight there."""
-    if failure or app.builder.format != "html":
-        return
-    folder = Path(app.outdir)
-    for page in sorted(folder.rglob("*.html")):
-        if page.relative_to(folder).parts[0] not in {"_static", "reports"}:
-            old = page.read_text(encoding="utf-8")
-            new = lighter(old, page)
-            if new != old:
-                page.write_text(new, encoding="utf-8")
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     # For notebooks that Sphinx executes itself: tools/book.py has executed them before.
@@ -326,5 +277,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.connect("autodoc-process-docstring", plain_attributes, priority=100)  # before napoleon
         app.connect("autodoc-skip-member", skip_what_is_ahead)
     app.connect("html-page-context", drop_thebe, priority=900)
-    app.connect("build-finished", lighten)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 TAG = r"\d{1,2}\.\d{1,2}"
 DISPLAY_MATH = re.compile(r"\$\$(.+?)\$\$", re.S)
 TAGGED = re.compile(r"\\tag\{([^}]*)\}")
@@ -56,6 +57,7 @@ class Citation:
 
     tag: str
     name: str  # the name under which the API page has it: "gencourse.losses.squared_error"
+    where: str  # path of its file, from the root
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def read_module(path: Path, module: str, where: str, ledger: Ledger) -> None:
                 continue
             name = f"{prefix}.{node.name}"
             tags = dict.fromkeys(cited(ast.get_docstring(node) or ""))  # each once, in order
-            ledger.citations += [Citation(tag, name) for tag in tags]
+            ledger.citations += [Citation(tag, name, where) for tag in tags]
             if isinstance(node, ast.ClassDef):
                 walk(node.body, name)
 
@@ -246,6 +248,11 @@ def anchor(tag: str) -> str:
     return "eq-" + tag.replace(".", "-")
 
 
+def entry(tag: str) -> str:
+    """The id of an equation's entry in the ledger."""
+    return "ledger-" + tag.replace(".", "-")
+
+
 def page(ledger: Ledger) -> str:
     """The ledger as MyST text: per chapter, each equation with its code and its tests."""
     lines: list[str] = []
@@ -254,18 +261,22 @@ def page(ledger: Ledger) -> str:
         if equation.chapter != chapter:
             chapter = equation.chapter
             lines += [f"## Chapter {int(equation.tag.split('.')[0])}", ""]
-        names = dict.fromkeys(c.name for c in ledger.citations if c.tag == equation.tag)
+        names = {c.name: c.where for c in ledger.citations if c.tag == equation.tag}
         tests = dict.fromkeys(c.test for c in ledger.claims if c.tag == equation.tag)
         code = " · ".join(f"{{py:obj}}`{name.split('.', 1)[1]} <{name}>`" for name in names)
+        sources = " · ".join(f"`{where}::{'::'.join(name.split('.')[2:])}`" for name, where in names.items())
         proofs = " · ".join(f"`{test.removeprefix('tests/')}`" for test in tests)
         lines += [
             ":::{container} gc-equation",
+            f":name: {entry(equation.tag)}",
+            "",
             f"{{ref}}`({equation.tag}) <{anchor(equation.tag)}>`",
             "",
             f"$$\n{equation.latex}\n$$",
             "",
             f"**Code** {code or 'none: a step of the derivation'}",
             "",
+            *([f"**Source** {sources}", ""] if sources else []),
             f"**Tests** {proofs or 'none'}",
             ":::",
             "",
@@ -297,8 +308,7 @@ def changed(ledger: Ledger, approved: dict[str, str]) -> list[str]:
 if __name__ == "__main__":
     import sys
 
-    root = Path(__file__).resolve().parents[2]
     if sys.argv[1:] != ["--approve"]:
         sys.exit("usage: python book/_ext/ledger.py --approve")
-    text = json.dumps(formulas(collect(root)), indent=1, ensure_ascii=False, sort_keys=True)
-    (root / APPROVED).write_text(text + "\n", encoding="utf-8")
+    text = json.dumps(formulas(collect(ROOT)), indent=1, ensure_ascii=False, sort_keys=True)
+    (ROOT / APPROVED).write_text(text + "\n", encoding="utf-8")

@@ -52,7 +52,7 @@ def test_a_wrong_sign_in_a_formula_is_seen(tmp_path: Path) -> None:
 def test_a_good_project_has_no_problem(tmp_path: Path) -> None:
     found = project(tmp_path, PROSE, page="As eq. (1.1) says.")
     assert ledger.problems(found) == []
-    assert found.citations == [ledger.Citation("1.1", "gencourse.losses.loss")]
+    assert found.citations == [ledger.Citation("1.1", "gencourse.losses.loss", "gencourse/losses/toy.py")]
     assert [claim.test for claim in found.claims] == ["tests/test_toy.py::test_it"]
 
 
@@ -137,6 +137,7 @@ def test_page_lists_formula_code_and_tests(tmp_path: Path) -> None:
         "{ref}`(1.1) <eq-1-1>`",
         "$$\nL = 1\n$$",
         "losses.loss <gencourse.losses.loss>",
+        "gencourse/losses/toy.py::loss",
         "test_toy.py::test_it",
     ):
         assert part in page

@@ -6,8 +6,9 @@ import functools
 import http.server
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -42,6 +43,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "chapter" in metafunc.fixturenames:
         chapters = [page for page in pages() if page.startswith("chapters/")]
         metafunc.parametrize("chapter", chapters or ["chapters/01_autoencoder.html"])
+
+
+COUNTS: pytest.StashKey[list[str]] = pytest.StashKey()
+
+
+@pytest.fixture
+def counted(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes a sentence with a count, which is printed below the tests also when they pass."""
+    return request.config.stash.setdefault(COUNTS, []).append
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print what was counted."""
+    for sentence in config.stash.get(COUNTS, []):
+        terminalreporter.write_line(sentence)
 
 
 @pytest.fixture(scope="session")

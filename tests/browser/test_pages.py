@@ -6,7 +6,7 @@ A strict build passes pages that show raw `$x$`, a broken image or a red MathJax
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,23 @@ CUT_LINES = r"""() => {
     }
   }
   return [lines, cut];
+}"""
+
+# Numbers of equations that are not on the screen, formulas that their box cuts off, formulas that Tab stops at.
+HIDDEN = r"""async () => {
+  await MathJax.startup.promise;
+  document.querySelectorAll("article details").forEach(e => { e.open = true; });
+  await new Promise(r => setTimeout(r, 100));
+  const width = document.documentElement.clientWidth;
+  const out = e => { const r = e.getBoundingClientRect(); return !r.width || r.left < 0 || r.right > width + 1; };
+  const all = selector => [...document.querySelectorAll("article " + selector)];
+  return {
+    numbers: all(".gc-number").length,
+    hidden: all(".gc-number").filter(out).map(e => e.textContent),
+    cut: all("div.math").filter(e => out(e) || e.scrollWidth > e.clientWidth + 1).map(e => e.id || e.textContent),
+    stops: all("mjx-container[tabindex]").length,
+    silent: all("mjx-container").filter(e => !e.querySelector("math")).length,
+  };
 }"""
 HEAVIEST = (
     1_300_000  # bytes of a first visit to a chapter. The aim is 1_000_000: two icon fonts alone are 274 KB
@@ -143,18 +160,43 @@ def test_page(visit: Visit, any_page: str) -> None:
 
 
 @pytest.mark.parametrize("width", CUT_AT_MOST)
-def test_code_is_not_cut(browser: Browser, server: str, chapter: str, width: int) -> None:
+def test_code_is_not_cut(
+    browser: Browser, server: str, chapter: str, width: int, counted: Callable[[str], None]
+) -> None:
     """Code fits into its box on a desk, and goes on in the next line on a phone."""
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.goto(f"{server}/{chapter}", wait_until="load")
     lines, cut = page.evaluate(CUT_LINES)
     page.close()
-    print(f"{chapter} at {width} px: {cut} of {lines} lines of code are cut")
+    counted(f"{chapter} at {width} px: {cut} of {lines} lines of code are cut")
     assert lines, "no line of code was seen"
     assert cut <= CUT_AT_MOST[width] * lines
 
 
-def test_first_visit_is_light(browser: Browser, server: str, html: Path, chapter: str) -> None:
+@pytest.mark.parametrize("width", CUT_AT_MOST)
+def test_number_and_formula_are_in_view(
+    browser: Browser, server: str, chapter: str, width: int, counted: Callable[[str], None]
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(f"{server}/{chapter}", wait_until="load")
+    seen = page.evaluate(HIDDEN)
+    page.add_style_tag(content=".gc-numbered > div.math { flex: none; width: 2000px; max-width: none; }")
+    pushed_out = page.evaluate(HIDDEN)
+    page.close()
+    counted(
+        f"{chapter} at {width} px: {len(seen['hidden'])} of {seen['numbers']} equation numbers are hidden"
+    )
+    assert seen["numbers"], "no numbered equation was seen"
+    assert seen["hidden"] == [], "numbers that are off the screen"
+    assert seen["cut"] == [], "formulas that are cut"
+    assert seen["stops"] == 0, "formulas that Tab stops at"
+    assert seen["silent"] == 0, "formulas without MathML"
+    assert len(pushed_out["hidden"]) == seen["numbers"], "this test sees no hidden number"
+
+
+def test_first_visit_is_light(
+    browser: Browser, server: str, html: Path, chapter: str, counted: Callable[[str], None]
+) -> None:
     """What a first visit loads, as a server that packs with gzip would send it."""
     loaded: set[str] = set()
     page = browser.new_page(viewport={"width": 1200, "height": 900})
@@ -168,7 +210,7 @@ def test_first_visit_is_light(browser: Browser, server: str, html: Path, chapter
         len(gzip.compress(file.read_bytes())) if file.suffix in packed else file.stat().st_size
         for file in files
     ]
-    print(f"{chapter}: {sum(sizes) / 1000:.0f} KB, loaded in {seconds:.2f} s")
+    counted(f"{chapter}: {sum(sizes) / 1000:.0f} KB, loaded in {seconds:.2f} s")
     assert not [file.name for file in files if file.name in {"fontawesome.js", "searchindex.js"}]
     assert sum(sizes) < HEAVIEST
 

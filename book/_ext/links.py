@@ -1,0 +1,293 @@
+"""Mentions become links, each with a preview.
+
+The pages are plain Markdown that reads the same everywhere. In the book, these words lead to what they name:
+
+    (2.5)  chapter 2  exercises 2.1 to 2.3  figure 2.4  001-7  [Kingma and Welling 2014](https://arxiv.org/abs/…)
+
+Nothing is linked inside code, mathematics, headings and other links. Targets are collected while pages are read, links
+are set before pages are written, and previews are cut out of the written pages: see gc-links.js.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ledger
+from bs4 import BeautifulSoup, Tag
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+NUMBER = rf"{ledger.TAG}(?!\d|\.\d)"
+DASH = "[-‐‑–]"  # a document that is to be read has several
+WHOLE = r"\d{1,2}\b(?!\.\d)"
+MENTION = re.compile(
+    rf"(?<!\w)\((?P<equation>{NUMBER})\)"
+    # "chapters 1, 2 and 4", "exercises 2.1 to 2.3"
+    rf"|\b(?P<chapter>chapter)s?\s+{WHOLE}(?:\s*(?:,|and|or|to|{DASH})\s*{WHOLE})*"
+    rf"|\b(?P<numbered>exercise|figure)s?\s+{NUMBER}(?:\s*(?:,|and|or|to|{DASH})\s*{NUMBER})*"
+    rf"|\b(?P<item>00\d{DASH}\d{{1,2}})\b",
+    re.I,
+)
+CHAPTER = re.compile(r"chapters/(\d+)_\w+")
+TITLED = re.compile(rf"(exercise|figure)\s+({NUMBER})", re.I)
+PAPER = re.compile(r"(?:arxiv\.org/(?:abs|pdf)|doi\.org|pubs\.acs\.org/doi)/(\S+?)(?:v\d+|\.pdf)?$", re.I)
+# Words in these stand for themselves.
+LEFT_ALONE = (
+    nodes.literal,
+    nodes.literal_block,
+    nodes.math,
+    nodes.math_block,
+    nodes.title,
+    nodes.reference,
+    nodes.raw,
+    nodes.comment,
+    nodes.citation,
+)
+PREVIEWS = "gc-previews.js"
+LONGEST = 900  # characters of a preview's text
+
+
+# ---- words -------------------------------------------------------------------------------------------
+
+
+def split(text: str) -> Iterator[tuple[str, str | None]]:
+    """Cut a text into pieces and say what each piece names.
+
+    Yields:
+        (piece, name): the pieces joined give the text; a name is "equation 2.5", "chapter 2", "exercise 2.1",
+        "figure 2.4" or "item 001-7"; None for a piece that names nothing.
+    """
+    done = 0
+    for match in MENTION.finditer(text):
+        if not match["equation"] and not match["item"]:
+            kind = "chapter" if match["chapter"] else match["numbered"].lower()
+            # The first number takes its word along: "exercises 2.1" and then "2.3".
+            pieces = re.finditer(r"(?:^\w+\s+)?(\d+(?:\.\d+)?)", match[0])
+            found = [(piece.span(), f"{kind} {piece[1]}") for piece in pieces]
+        elif match["item"]:
+            found = [((0, len(match[0])), "item " + re.sub(DASH, "-", match["item"]))]
+        else:
+            found = [((0, len(match[0])), f"equation {match['equation']}")]
+        for (start, end), name in found:
+            start, end = start + match.start(), end + match.start()
+            if start > done:
+                yield text[done:start], None
+            yield text[start:end], name
+            done = end
+    if done < len(text):
+        yield text[done:], None
+
+
+def work(address: str) -> str | None:
+    """The name of a paper behind an address: "work 1406.2661"; None for other addresses."""
+    match = PAPER.search(address)
+    return f"work {match[1].lower()}" if match else None
+
+
+# ---- targets -----------------------------------------------------------------------------------------
+
+
+def targets(env: BuildEnvironment) -> dict[str, tuple[str, str]]:
+    """Name -> page and anchor ("" for a page's top) of all pages that were read; kept with Sphinx's own records."""
+    if not hasattr(env, "gencourse_targets"):
+        env.gencourse_targets = {}  # type: ignore[attr-defined]
+    return env.gencourse_targets  # type: ignore[attr-defined]
+
+
+def collect(app: Sphinx, doctree: nodes.document) -> None:
+    """Note what a page offers to lead to, and give anchors to what has none."""
+    page, found = app.env.docname, targets(app.env)
+    if match := CHAPTER.fullmatch(page):
+        found[f"chapter {int(match[1])}"] = (page, "")
+    for block in doctree.findall(nodes.math_block):
+        for anchor in block["ids"]:
+            if anchor.startswith("eq-"):
+                found["equation " + anchor[3:].replace("-", ".")] = (page, anchor)
+    for section in doctree.findall(nodes.section):
+        if match := TITLED.match(section.next_node(nodes.title).astext()):  # type: ignore[union-attr]
+            found[f"{match[1].lower()} {match[2]}"] = (page, section["ids"][0])
+    for caption in (*doctree.findall(nodes.paragraph), *doctree.findall(nodes.caption)):
+        match = TITLED.match(caption.astext())
+        if match and match[1] == "Figure":
+            anchor = "figure-" + match[2].replace(".", "-")
+            caption["ids"].append(anchor)
+            found[f"figure {match[2]}"] = (page, anchor)
+    for container in doctree.findall(nodes.container):
+        for anchor in container["ids"]:
+            if anchor.startswith("ledger-"):
+                found["entry " + anchor[7:].replace("-", ".")] = (page, anchor)
+    if page == "book/errata":
+        for row in doctree.findall(nodes.row):
+            number = re.sub(DASH, "-", row[0].astext())
+            if re.fullmatch(r"00\d-\d+", number):
+                row["ids"].append(f"item-{number}")
+                found[f"item {number}"] = (page, f"item-{number}")
+
+
+def purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    """Forget a page's targets before it is read again."""
+    for name in [name for name, (page, _) in targets(env).items() if page == docname]:
+        del targets(env)[name]
+
+
+def merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildEnvironment) -> None:
+    """Take over what a parallel reader has seen."""
+    targets(env).update(targets(other))
+
+
+def works(env: BuildEnvironment) -> dict[str, tuple[str, str]]:
+    """Name -> place of each entry of the bibliography, by its arXiv number and by its DOI."""
+    found = {}
+    for citation in env.get_domain("cite").citations:  # type: ignore[attr-defined]
+        place = (citation.bibliography_key.docname, f"work-{citation.key}")
+        for field in ("eprint", "doi"):
+            if name := citation.entry.fields.get(field):
+                found[f"work {name.lower()}"] = place
+    return found
+
+
+# ---- links -------------------------------------------------------------------------------------------
+
+
+def joined(parent: nodes.Element) -> None:
+    """Make one text of neighbouring texts: a mention may go over the end of a line."""
+    for index in range(len(parent.children) - 1, 0, -1):
+        left, right = parent.children[index - 1 : index + 1]
+        if isinstance(left, nodes.Text) and isinstance(right, nodes.Text):
+            parent[index - 1 : index + 1] = [nodes.Text(str(left) + str(right))]
+
+
+def prose(node: nodes.Element) -> Iterator[nodes.Element]:
+    """All elements whose texts are read as prose."""
+    if isinstance(node, LEFT_ALONE):
+        return
+    yield node
+    for child in list(node.children):
+        if isinstance(child, nodes.Element):
+            yield from prose(child)
+
+
+def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Turn the mentions of a page into links."""
+    if app.builder.format != "html":
+        return
+    places = {**targets(app.env), **works(app.env)}
+    keys = {citation.citation_id: citation.key for citation in app.env.get_domain("cite").citations}  # type: ignore[attr-defined]
+    for entry in doctree.findall(
+        nodes.citation
+    ):  # an anchor that does not change when the bibliography grows
+        entry["ids"] = [f"work-{keys[name]}" if name in keys else name for name in entry["ids"]]
+
+    def reference(name: str | None, words: str) -> nodes.Node:
+        if name not in places or not words:
+            return nodes.Text(words)
+        page, anchor = places[name]
+        address = app.builder.get_relative_uri(docname, page) if page != docname else ""
+        address += f"#{anchor}" if anchor or page == docname else ""
+        return nodes.reference(words, words, refuri=address, internal=True, classes=["gc-link"])
+
+    for parent in list(prose(doctree)):
+        joined(parent)
+        own = ""
+        if isinstance(parent, nodes.paragraph) and (match := TITLED.match(parent.astext())):
+            own = f"{match[1].lower()} {match[2]}"  # a caption does not lead to itself
+        for child in [child for child in parent.children if isinstance(child, nodes.Text)]:
+            pieces = list(split(str(child)))
+            if any(name for _, name in pieces):
+                parent.replace(
+                    child, [reference(name if name != own else None, words) for words, name in pieces]
+                )
+    for block in list(doctree.findall(nodes.math_block)):
+        for anchor in block["ids"]:
+            if anchor.startswith("eq-"):
+                tag = anchor[3:].replace("-", ".")
+                number = nodes.paragraph("", "", reference(f"entry {tag}", f"({tag})"), classes=["gc-number"])
+                row = nodes.container("", classes=["gc-numbered"])
+                block.parent.replace(block, row)
+                row += [block, number]
+    for row in doctree.findall(nodes.row):
+        if row["ids"]:  # nor does an item of the errata
+            for own_link in list(row[0].findall(nodes.reference)):
+                own_link.parent.replace(own_link, nodes.Text(own_link.astext()))
+    for outward in doctree.findall(nodes.reference):
+        name = work(outward.get("refuri", ""))
+        if name in places and not inside(outward, nodes.citation):
+            page, anchor = places[name]  # type: ignore[index]
+            outward["refuri"] = app.builder.get_relative_uri(docname, page) + f"#{anchor}"
+            outward["internal"] = True
+            outward["classes"].append("gc-link")
+
+
+def inside(node: nodes.Node, kind: type[nodes.Element]) -> bool:
+    """Whether an element of this kind is around the node."""
+    while node.parent is not None:
+        node = node.parent
+        if isinstance(node, kind):
+            return True
+    return False
+
+
+# ---- previews ----------------------------------------------------------------------------------------
+
+
+def preview(soup: BeautifulSoup, name: str, anchor: str) -> str:
+    """A piece of a written page that shows what a name stands for, as HTML."""
+    kind = name.partition(" ")[0]
+    place = soup.find(id=anchor) if anchor else soup.select_one("article h1")
+    if not isinstance(place, Tag):
+        return ""
+    heading = re.sub(r"#$", "", place.get_text().strip()) if kind == "chapter" else ""
+    if kind == "chapter":
+        parts = [f"<p><strong>{heading}</strong></p>", str(place.find_next("p"))]
+    elif kind == "exercise":
+        title, first = place.find(re.compile("h[1-6]")), place.find_all("p")[:2]
+        parts = [f"<p><strong>{title.get_text().rstrip('#')}</strong></p>" if title else "", *map(str, first)]
+    elif kind == "item":
+        cells = ["".join(p.decode_contents() for p in cell.find_all("p")) for cell in place.find_all("td")]
+        labels = ("", "It says: ", "Wrong, because: ", "Right: ", "Shown in: ")
+        parts = [f"<p>{label}{cell}</p>" for label, cell in zip(labels, cells, strict=False) if cell]
+    elif kind == "entry":
+        parts = [str(line) for line in place.find_all("p")[1:]]
+    elif kind == "equation":
+        title = place.find_previous(re.compile("h[1-6]"))
+        parts = [str(place), f"<p>{title.get_text().rstrip('#')}</p>" if title else ""]
+    else:
+        parts = [str(line) for line in place.find_all("p")]
+    text = re.sub(r'\s(id|role|class="headerlink")="[^"]*"', "", "".join(parts))
+    return text if len(text) <= 8 * LONGEST else ""
+
+
+def write_previews(app: Sphinx, failure: Exception | None) -> None:
+    """Write what gc-links.js shows: page and anchor -> HTML. A script and no JSON, because a page from a disk may
+    load the one and not the other."""
+    if failure or app.builder.format != "html":
+        return
+    found: dict[str, str] = {}
+    pages: dict[str, BeautifulSoup] = {}
+    for name, (page, anchor) in sorted({**targets(app.env), **works(app.env)}.items()):
+        if page not in pages:
+            text = Path(app.builder.get_outfilename(page)).read_text(encoding="utf-8")  # type: ignore[attr-defined]
+            pages[page] = BeautifulSoup(text, "html.parser")
+        address = app.builder.get_target_uri(page) + (f"#{anchor}" if anchor else "")
+        if address not in found:
+            found[address] = preview(pages[page], name, anchor)
+    text = json.dumps(found, ensure_ascii=False, sort_keys=True).replace("</", "<\\/")
+    (Path(app.outdir) / "_static" / PREVIEWS).write_text(f"window.gcPreviews = {text};\n", encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.connect(
+        "doctree-read", collect, priority=600
+    )  # equations have their anchors by then: gcbook.keep_tags
+    app.connect("env-purge-doc", purge)
+    app.connect("env-merge-info", merge)
+    app.connect("doctree-resolved", link, priority=800)
+    app.connect("build-finished", write_previews)
+    app.add_js_file("gc-links.js", loading_method="defer")
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
