@@ -259,8 +259,8 @@ def is_ahead_of_the_book(docstring: str) -> bool:
 
 
 def anchor(tag: str) -> str:
-    """The id of an equation in its page: (1.4) is #eq-1-4."""
-    return "eq-" + tag.replace(".", "-")
+    """The id of an equation in its page: (1.4) is #eq-1-4, (A.1) is #eq-a-1: Sphinx's labels are in small letters."""
+    return "eq-" + tag.replace(".", "-").lower()
 
 
 def page(ledger: Ledger) -> str:
