@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import ledger
+import lists
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -30,7 +31,12 @@ ROOT = Path(__file__).resolve().parents[2]
 ALWAYS = ("requirements.txt", "gencourse/checkpoints/**/*")
 BESIDE = ("*.js", "*.css", "results/*.json")  # what a module of the package reads from its own folder
 GENERATED = re.compile(r"^<!-- generated: (\w+) -->\s*$", re.M)
-GENERATORS: dict[str, Callable[[], str]] = {"ledger": lambda: ledger.page(ledger.collect(ROOT))}
+GENERATORS: dict[str, Callable[[], str]] = {
+    "ledger": lambda: ledger.page(ledger.collect(ROOT)),
+    "exercises": lambda: lists.exercises(ROOT),
+    "figures": lambda: lists.figures(ROOT),
+    "equations": lambda: lists.equations(ROOT),
+}
 # For every kernel that runs a page. A progress bar in it would be a dead widget. A thread that waits for the other
 # threads spins, which is what makes them quick; but not for longer than a fraction of a millisecond, because on a busy
 # machine it takes the core that they need: 30 to 50 s instead of 1.5 to 4.5 for the same training. (GNU's OpenMP only.)

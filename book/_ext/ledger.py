@@ -1,6 +1,6 @@
 """The equation ledger: which code implements a displayed equation, and which test proves it.
 
-Three things are read, none is run: the chapters (`\\tag{1.4}`), the tests
+Three things are read, none is run: the chapters (`\\tag{1.4}`) with the appendix (`\\tag{A.4}`), the tests
 (`@pytest.mark.equation("1.4")`) and the package ("eq. (1.4)" in a docstring). `collect` puts them side by
 side, `problems` says what does not match, `page` writes the ledger for the book.
 """
@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TAG = r"\d{1,2}\.\d{1,2}"
+APPENDIX = "A"
+TAG = rf"(?:\d{{1,2}}|{APPENDIX})\.\d{{1,2}}"
 DISPLAY_MATH = re.compile(r"\$\$(.+?)\$\$", re.S)
 TAGGED = re.compile(r"\\tag\{([^}]*)\}")
 FENCE = re.compile(r"^ {0,3}(```+|~~~+).*?^ {0,3}\1[`~]*[ \t]*$", re.S | re.M)
@@ -35,11 +36,11 @@ of the book may, and the package page leaves out what cites them. Strike a chapt
 
 @dataclass(frozen=True)
 class Equation:
-    """A displayed equation of a chapter; `latex` is without its tag."""
+    """A displayed equation of a chapter or of the appendix; `latex` is without its tag."""
 
     tag: str
     latex: str
-    chapter: str  # path of the notebook, from the root
+    chapter: str  # path of its page, from the root
 
 
 @dataclass(frozen=True)
@@ -91,25 +92,42 @@ def without_code(markdown: str) -> str:
 def read_chapter(path: Path, where: str, ledger: Ledger) -> None:
     """Add a notebook's equations and its references to equations."""
     number = re.match(r"\d+", path.name)
+    chapter = str(int(number[0])) if number else ""
     for index, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
         place = f"{where}, cell {index}"
         source = "".join(cell["source"])
         if cell["cell_type"] != "markdown":
             ledger.references += [Reference(tag, place, True) for tag in cited(source)]
             continue
-        text = without_code(source)
-        for block in DISPLAY_MATH.findall(text):
-            latex = TAGGED.sub("", re.sub(r"^> ?", "", block, flags=re.M)).strip()
-            for tag in TAGGED.findall(block):
-                ledger.equations.append(Equation(tag, latex, where))
-                if not NUMBER.fullmatch(tag) or not number or int(tag.split(".")[0]) != int(number[0]):
-                    ledger.malformed.append(
-                        f"{place}: \\tag{{{tag}}} is not 'chapter.number' of this chapter."
-                    )
-        prose = DISPLAY_MATH.sub("", text)
-        if TAGGED.search(prose):
-            ledger.malformed.append(f"{place}: \\tag stands outside $$ … $$.")
+        prose = add_equations(without_code(source), place, where, chapter, ledger)
         add_prose(INLINE_MATH.sub("", prose), place, ledger, bare=True)
+
+
+def read_page(path: Path, where: str, ledger: Ledger) -> None:
+    """Add what a page of the book refers to, and its equations if it is an appendix."""
+    text = without_code(path.read_text(encoding="utf-8"))
+    prose = add_equations(text, where, where, APPENDIX, ledger)
+    add_prose(
+        INLINE_MATH.sub("", prose), where, ledger, bare=any(e.chapter == where for e in ledger.equations)
+    )
+
+
+def add_equations(text: str, place: str, where: str, chapter: str, ledger: Ledger) -> str:
+    """Add the equations of a text, numbered 'chapter.number'.
+
+    Returns:
+        The text without its displayed mathematics.
+    """
+    for block in DISPLAY_MATH.findall(text):
+        latex = TAGGED.sub("", re.sub(r"^> ?", "", block, flags=re.M)).strip()
+        for tag in TAGGED.findall(block):
+            ledger.equations.append(Equation(tag, latex, where))
+            if not NUMBER.fullmatch(tag) or tag.split(".")[0] != chapter:
+                ledger.malformed.append(f"{place}: \\tag{{{tag}}} is not 'chapter.number' of this chapter.")
+    prose = DISPLAY_MATH.sub("", text)
+    if TAGGED.search(prose):
+        ledger.malformed.append(f"{place}: \\tag stands outside $$ … $$.")
+    return prose
 
 
 def cited(text: str) -> Iterator[str]:
@@ -204,8 +222,7 @@ def collect(root: Path, package: str = "gencourse") -> Ledger:
         module = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
         read_module(path, module, relative.as_posix(), ledger)
     for path in sorted((root / "book").glob("*.md")):
-        place = path.relative_to(root).as_posix()
-        add_prose(without_code(path.read_text(encoding="utf-8")), place, ledger, bare=False)
+        read_page(path, path.relative_to(root).as_posix(), ledger)
     return ledger
 
 
@@ -244,8 +261,8 @@ def is_ahead_of_the_book(docstring: str) -> bool:
 
 
 def anchor(tag: str) -> str:
-    """The id of an equation in its page: (1.4) is #eq-1-4."""
-    return "eq-" + tag.replace(".", "-")
+    """The id of an equation in its page: (1.4) is #eq-1-4, (A.1) is #eq-a-1: Sphinx's labels are in small letters."""
+    return "eq-" + tag.replace(".", "-").lower()
 
 
 def entry(tag: str) -> str:
@@ -254,13 +271,14 @@ def entry(tag: str) -> str:
 
 
 def page(ledger: Ledger) -> str:
-    """The ledger as MyST text: per chapter, each equation with its code and its tests."""
+    """The ledger as MyST text: per chapter and appendix, each equation with its code and its tests."""
     lines: list[str] = []
     chapter = ""
     for equation in ledger.equations:
         if equation.chapter != chapter:
             chapter = equation.chapter
-            lines += [f"## Chapter {int(equation.tag.split('.')[0])}", ""]
+            number = equation.tag.split(".")[0]
+            lines += [f"## Appendix {number}" if number == APPENDIX else f"## Chapter {int(number)}", ""]
         names = {c.name: c.where for c in ledger.citations if c.tag == equation.tag}
         tests = dict.fromkeys(c.test for c in ledger.claims if c.tag == equation.tag)
         code = " · ".join(f"{{py:obj}}`{name.split('.', 1)[1]} <{name}>`" for name in names)

@@ -56,6 +56,24 @@ def test_a_good_project_has_no_problem(tmp_path: Path) -> None:
     assert [claim.test for claim in found.claims] == ["tests/test_toy.py::test_it"]
 
 
+def test_an_appendix_numbers_its_equations_with_a_letter(tmp_path: Path) -> None:
+    page = "It is\n\n$$ L = 2 \\tag{A.1} $$\n\nBy (A.1) and eq. (1.1), done."
+    test = TEST + TEST.replace("1.1", "A.1")
+    found = project(tmp_path, PROSE + " See eq. (A.1).", test=test, page=page)
+    assert ledger.problems(found) == []
+    assert "## Appendix A" in ledger.page(found)
+    assert ledger.anchor("A.1") == "eq-a-1"
+    wrong = page.replace("tag{A.1}", "tag{1.2}"), page.replace("By (A.1)", "By (A.3)"), page + " $\\tag{A.2}$"
+    for page, message in zip(
+        wrong, ("is not 'chapter.number'", "equation (A.3)", "stands outside"), strict=True
+    ):
+        problems = ledger.problems(project(tmp_path, PROSE, test=test, page=page))
+        assert any(message in problem for problem in problems), problems
+    assert any(
+        "no test claims equation (A.1)" in p for p in ledger.problems(project(tmp_path, PROSE, page=page))
+    )
+
+
 def test_a_chapter_in_preparation_is_for_code_and_tests_only(tmp_path: Path) -> None:
     found = project(
         tmp_path, PROSE, test=TEST + TEST.replace("1.1", "9.1"), code=CODE + CODE.replace("1.1", "9.2")

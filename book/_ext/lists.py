@@ -1,0 +1,153 @@
+"""Lists of what the book holds: exercises, figures, equations. Made from the notebooks and the appendix, as MyST text.
+
+`gcbook` puts them in the place of `<!-- generated: exercises -->` and its like.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import ledger
+from myst_parser.mdit_to_docutils.base import default_slugify
+
+HEADING = re.compile(r"^(#{1,3}) +(.+?)\s*$", re.M)
+EXERCISE = re.compile(
+    r"^### Exercise (\d+\.\d+): (.+)\n\n\*([\w, ]+) · level (\d) of 5 · about (\d+) minutes\*", re.M
+)
+DRAWING = re.compile(r"^:alt: (.+)$", re.M)
+LIVE = re.compile(r"\bwidgets\.([A-Z]\w+)")
+ENOUGH = 60  # characters that say what a picture shows
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell of a chapter, or a section of the appendix, with the last heading before it."""
+
+    part: str  # "1", or "A"
+    page: str  # as a link from book/: "../chapters/01_autoencoder.ipynb"
+    title: str  # of the page
+    section: str
+    anchor: str
+    source: str
+    alt: str | None = None  # of the picture that a code cell draws; None for text
+
+    def link(self, words: str) -> str:
+        """A Markdown link with these words to the section."""
+        return f"[{words}]({self.page}#{self.anchor})"
+
+
+def anchors(texts: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """(title of the page, last heading, its anchor) after each of these texts: MyST's anchors, which count repeats."""
+    title = section = anchor = ""
+    seen: set[str] = set()
+    for text in texts:
+        for _, heading in HEADING.findall(ledger.without_code(text)):
+            anchor = default_slugify(re.sub(r"\$[^$]*\$", "", heading))
+            count = 1
+            while anchor in seen:
+                anchor, count = f"{anchor}-{count}", count + 1
+            seen.add(anchor)
+            section, title = heading, title or heading
+        yield title, section, anchor
+
+
+def places(root: Path) -> Iterator[Place]:
+    """All cells of all chapters, then the sections of the appendices."""
+    for path in sorted((root / "chapters").glob("[0-9]*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        is_code = [cell["cell_type"] == "code" for cell in cells]
+        texts = ["".join(cell["source"]) for cell in cells]
+        headings = anchors("" if code else text for text, code in zip(texts, is_code, strict=True))
+        part = str(int(path.name.split("_")[0]))
+        for cell, code, text, where in zip(cells, is_code, texts, headings, strict=True):
+            alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
+            yield Place(part, f"../chapters/{path.name}", *where, text, alt if code else None)
+    for path in sorted((root / "book").glob("*.md")):
+        sections = re.split(r"(?m)^(?=## )", path.read_text(encoding="utf-8"))
+        if ledger.TAGGED.search("".join(ledger.DISPLAY_MATH.findall("".join(sections)))):
+            for text, (title, section, anchor) in zip(sections, anchors(sections), strict=True):
+                words = re.sub(rf"^Appendix {ledger.APPENDIX}: ", "", title).capitalize()
+                yield Place(ledger.APPENDIX, path.name, words, section, anchor, text)
+
+
+def live_figures(root: Path) -> dict[str, str]:
+    """Name of each live figure's class -> what its docstring says first."""
+    found = {}
+    for path in sorted((root / "gencourse" / "widgets").glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                found[node.name] = what_it_shows(ast.get_docstring(node) or node.name)
+    return found
+
+
+def cell_text(text: str) -> str:
+    """Text that may stand in a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def what_it_shows(text: str) -> str:
+    """The first sentences of a description, until they say enough."""
+    shown = ""
+    for sentence in re.split(r"(?<=[.:?!]) ", " ".join(text.split("\n\n")[0].split())):
+        shown = f"{shown} {sentence}".strip()
+        if len(shown) >= ENOUGH:
+            break
+    return shown.rstrip(".:")
+
+
+def headed(rows: list[tuple[Place, str]], head: str) -> str:
+    """Rows of a table, under the title of their chapter."""
+    lines: list[str] = []
+    part = ""
+    for place, row in rows:
+        if place.part != part:
+            part = place.part
+            columns = head.count("|") - 1
+            lines += ["", f"### {part} {place.title}", "", head, "|" + "---|" * columns]
+        lines.append(row)
+    return "\n".join(lines) + "\n"
+
+
+def exercises(root: Path) -> str:
+    """Number, title, kind, level and minutes of each exercise."""
+    rows = []
+    for place in places(root):
+        if place.alt is None:
+            for number, title, kind, level, minutes in EXERCISE.findall(place.source):
+                link = place.link(number)
+                rows.append((place, f"| {link} | {cell_text(title)} | {kind} | {level} | {minutes} |"))
+    return headed(rows, "| exercise | title | kind | level of 5 | minutes |")
+
+
+def figures(root: Path) -> str:
+    """Each picture and each live figure: what it shows, and where."""
+    rows, live = [], live_figures(root)
+    for place in places(root):
+        if place.alt is None:
+            shown = [(alt, "picture") for alt in DRAWING.findall(place.source)]
+        else:
+            names = (name for name in LIVE.findall(place.source) if name in live)
+            shown = [(live[name], "live") for name in names]
+            shown += [(place.alt, "picture")] if place.alt else []
+        for words, kind in shown:
+            link = place.link(cell_text(place.section))
+            rows.append((place, f"| {cell_text(what_it_shows(words))} | {kind} | {link} |"))
+    return headed(rows, "| what it shows | kind | section |")
+
+
+def equations(root: Path) -> str:
+    """The numbers of the equations, by the sections that derive them."""
+    rows: list[tuple[Place, str]] = []
+    for place in places(root):
+        if place.alt is None:
+            blocks = ledger.DISPLAY_MATH.findall(ledger.without_code(place.source))
+            tags = [tag for block in blocks for tag in ledger.TAGGED.findall(block)]
+            if tags:
+                numbers = ", ".join(f"{{ref}}`({tag}) <{ledger.anchor(tag)}>`" for tag in tags)
+                rows.append((place, f"| {place.link(cell_text(place.section))} | {numbers} |"))
+    return headed(rows, "| section | equations |")
