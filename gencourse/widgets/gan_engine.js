@@ -54,8 +54,11 @@ function backward(net, { a, da, dz }, p, q, grads) {
   return p;
 }
 
-// Where the judge's logit rises at x.
-export const pull = (net, x) => backward(net, forward(net, x), [1]);
+// The judge's logit at x, and where it rises.
+export function rise(net, x) {
+  const way = forward(net, x);
+  return { logit: way.a[net.length][0], slope: backward(net, way, [1]) };
+}
 
 // Losses of one pair of logits, and their slopes: the judge's in r and f, the generator's in f.
 export function pair(kind, r, f) {
@@ -106,7 +109,7 @@ export function penalty(D, points, unit) {
   const grads = zeros(D), n = points.length;
   let loss = 0;
   for (const x of points) {
-    const slope = pull(D, x), norm = Math.sqrt(slope[0] ** 2 + slope[1] ** 2 + 1e-12);
+    const { slope } = rise(D, x), norm = Math.sqrt(slope[0] ** 2 + slope[1] ** 2 + 1e-12);
     loss += (unit ? (norm - 1) ** 2 : (slope[0] ** 2 + slope[1] ** 2) / 2) / n;
     const v = slope.map((s) => (unit ? (2 * (norm - 1) * s) / norm : s) / n);
     backward(D, forward(D, x, v), [0], [1], grads);

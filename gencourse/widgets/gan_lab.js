@@ -6,7 +6,7 @@
 // ---- the data ------------------------------------------------------------------------------------------
 
 const REACH = 3; // the plane shows both coordinates from −3 to 3
-const BATCH = 64; // points in a step, real and made
+const BATCH = 32; // points in a step, real and made
 const arc = (count, radius, turn, [x, y] = [0, 0], part = 2 * Math.PI) =>
   Array.from({ length: count }, (_, i) => {
     const angle = turn + ((i + 0.5) / count) * part;
@@ -135,8 +135,8 @@ const between = ([a, b], [c, d], e) => [e * a + (1 - e) * c, e * b + (1 - e) * d
 
 // ---- what is shown of it -------------------------------------------------------------------------------
 
-const SHOWN = 160; // samples
-const SIDE = 24; // cells of the judge's field in each direction
+const SHOWN = 128; // samples
+const SIDE = 20; // cells of the judge's field in each direction
 
 // What logit counts as "cannot tell", and how fast the colour turns from there. A critic's scores and those of pairs
 // have no zero of their own: theirs is the mean over the plane.
@@ -153,8 +153,8 @@ export function picture({ D, mean, losses }, kind, z, source) {
   const logits = Array.from({ length: SIDE * SIDE }, (_, i) => output(D, [at(i % SIDE), -at(Math.floor(i / SIDE))])[0]);
   const [middle, gain] = tone(kind, logits);
   const pulls = samples.map((x) => {
-    const push = -pair(kind, middle, output(D, x)[0]).gf;
-    return pull(D, x).map((slope) => push * slope);
+    const { logit, slope } = rise(D, x), push = -pair(kind, middle, logit).gf;
+    return slope.map((v) => push * v);
   });
   return {
     samples: Float32Array.from(samples.flatMap((x) => [...x])),
@@ -168,9 +168,10 @@ export function picture({ D, mean, losses }, kind, z, source) {
 
 // ---- the worker ----------------------------------------------------------------------------------------
 
-// Makes as many steps as it is asked for, or as fit into a part of a frame, but at least one.
+// Makes as many steps as it is asked for, or as fit into a part of a frame, but at least one. On a slow machine steps
+// get as much time as pictures.
 function serve() {
-  let setup, source, games;
+  let setup, source, games, spent = 0;
   onmessage = ({ data }) => {
     if (data.setup) setup = data.setup;
     if (data.restart) {
@@ -178,13 +179,14 @@ function serve() {
       games = [0, 1].map(() => ({ run: fresh(setup.units, chance(setup.seed)), dice: chance(setup.seed + 1) }));
     }
     if (data.steps === undefined) return;
-    const hows = [setup.a, setup.b], batch = (draw) => Array.from({ length: BATCH }, draw), end = performance.now() + 7;
-    for (let n = 0; n < data.steps && (!n || performance.now() < end); n++) {
+    const hows = [setup.a, setup.b], batch = (draw) => Array.from({ length: BATCH }, draw), start = performance.now();
+    for (let n = 0; n < data.steps && (!n || performance.now() - start < Math.max(6, spent)); n++) {
       games.forEach(({ run, dice }, r) =>
         play(run, hows[r], batch(() => source.draw(dice)), () => batch(dice.normal), dice.uniform));
     }
-    const z = Array.from({ length: SHOWN }, chance(setup.seed + 2).normal);
+    const z = Array.from({ length: SHOWN }, chance(setup.seed + 2).normal), middle = performance.now();
     const runs = games.map(({ run }, r) => picture(run, hows[r].loss, z, source));
+    spent = performance.now() - middle;
     postMessage({ id: data.id, step: games[0].run.step, runs });
   };
 }
@@ -457,6 +459,8 @@ function render({ model, el }) {
     pen.font = `12px ${font}`;
     pen.fillStyle = pen.strokeStyle = ink;
     pen.textBaseline = "middle";
+    pen.setLineDash([]); // a pen keeps what it had
+    pen.textAlign = "left";
     pen.globalAlpha = 0.8;
     pen.fillText(title, left, 8);
     pen.textAlign = "right";
