@@ -9,6 +9,7 @@ import traitlets as t
 
 from gencourse.losses import ADVERSARIAL_KINDS
 from gencourse.widgets.text import module, style
+from gencourse.widgets.traits import Finite
 
 __all__ = ["GanLab"]
 
@@ -68,7 +69,7 @@ class GanLab(anywidget.AnyWidget):
     data = t.Enum(["point", "ring", "grid", "rings", "moons", "drawn"], "point").tag(sync=True)
     units = t.Enum([0, 16, 24, 32], 0).tag(sync=True)  # in each hidden layer; 0: one point against one line
     seed = t.Int(1, min=1, max=999_999).tag(sync=True)
-    drawn = t.List(t.List(t.Float(min=-3, max=3), minlen=2, maxlen=2), maxlen=150).tag(sync=True)
+    drawn = t.List(t.List(Finite(min=-3, max=3), minlen=2, maxlen=2), maxlen=150).tag(sync=True)
     a = _Run(_CIRCLE).tag(sync=True)
     b = _Run({**_CIRCLE, "r1": 0.3}).tag(sync=True)
 
