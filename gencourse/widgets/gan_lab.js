@@ -280,7 +280,7 @@ const side = (run) => `
   </figure>`;
 const PAGE = `
   <div class="gc-lab-row" role="group" aria-label="Examples"></div>
-  <p class="gc-lab-what"></p>
+  <p class="gc-lab-what" aria-live="polite"></p>
   <div class="gc-lab-runs">${side("A")}${side("B")}</div>
   <div class="gc-lab-row">
     <button type="button" data-do="play">Play</button><button type="button" data-do="step">Step</button>
@@ -294,7 +294,7 @@ const PAGE = `
   <div class="gc-lab-runs">
     <fieldset class="gc-lab-set"><legend>Run A</legend></fieldset><fieldset class="gc-lab-set"><legend>Run B</legend></fieldset>
   </div>
-  <p class="gc-figure-help">Grey: real points. Coloured: samples, with the pull on each. Blue: where the judge says "real". Losses: the judge's solid, the generator's dashed. What differs between the runs is bold. Settings act at once, also in play; data, networks and seed start anew. To make data, draw on a plane; with a finger choose "your drawing" first; with keys move the cross and press Enter.</p>`;
+  <p class="gc-figure-help">Grey: real points. Coloured: samples, with the pull on each. Blue: where the judge says "real". Losses: the judge's solid, the generator's dashed. A place is covered when it has a tenth of its fair share. What differs between the runs is bold. Settings act at once, also in play; data, networks and seed start anew. To make data, draw on a plane; with a finger choose "your drawing" first; with keys move the cross and press Enter.</p>`;
 
 function render({ model, el }) {
   const root = frame(el, "gc-lab", PAGE), all = (what) => [...root.querySelectorAll(what)];
@@ -303,7 +303,7 @@ function render({ model, el }) {
   const press = Object.fromEntries(all("[data-do]").map((button) => [button.dataset.do, button]));
   const heat = document.createElement("canvas");
   heat.width = heat.height = SIDE;
-  let worker = null, id = 0, latest = null, playing = false, timer = 0, waits = false; // for the next frame
+  let worker = null, id = 0, flying = 0, latest = null, playing = false, telling = false, timer = 0, waits = false;
   let past = [], every = 1, count = 0, trails = [[], []]; // what is remembered of this game
   let source = null, real = [], stroke = null, cross = null, dirty = 0, ink = "", font = "", colours = LIGHT;
 
@@ -321,18 +321,22 @@ function render({ model, el }) {
       worker.onerror = () => say("This page may not start a worker, so nothing can be trained here.");
       worker.onmessage = ({ data }) => {
         if (data.id !== id) return; // of a game that was given up
+        flying--;
         latest = data;
         remember();
         if (!waits) requestAnimationFrame(paint);
         waits = true;
       };
     }
+    if (steps !== undefined) flying++; // answers to come
     worker.postMessage({ id, steps, ...more });
   }
   function paint() {
     waits = false;
-    if (playing) next(); // the worker trains while the page draws
+    if (playing && !flying) next(); // the worker trains while the page draws
     draw();
+    if (telling && !playing) say(sentence());
+    telling = false;
     if (latest.runs.every(({ samples }) => samples.every(Number.isFinite)) || !playing) return;
     go(false);
     say("A run has left the finite numbers. Press Restart, and take smaller steps or a penalty.");
@@ -341,13 +345,17 @@ function render({ model, el }) {
     if (!press.slow.checked) ask(smallest() ? 1 : 4);
     else timer = setTimeout(() => playing && ask(1), 350);
   }
+  function survey() {
+    const dice = chance(1), data = model.get("data"), drawn = model.get("drawn"), most = { point: 1, drawn: 20 * drawn.length || 1 }[data] || 400;
+    source = law(data, drawn);
+    real = Array.from({ length: Math.min(most, 400) }, () => source.draw(dice));
+  }
   function restart() {
     clearTimeout(timer);
     id++;
+    flying = 0;
     [past, every, count, trails] = [[], 1, 0, [[], []]];
-    source = law(model.get("data"), model.get("drawn"));
-    const dice = chance(1), dots = { point: 1, drawn: 20 * model.get("drawn").length || 1 }[model.get("data")];
-    real = Array.from({ length: Math.min(dots || 400, 400) }, () => source.draw(dice));
+    survey();
     ask(0, { setup: settings(), restart: true });
   }
   function remember() {
@@ -365,7 +373,7 @@ function render({ model, el }) {
     playing = on;
     press.play.textContent = on ? "Pause" : "Play";
     clearTimeout(timer);
-    if (on) next();
+    if (on && !flying) next();
     say(on ? "Playing." : sentence());
   }
 
@@ -397,14 +405,14 @@ function render({ model, el }) {
 
   function drawPlane(canvas, r) {
     const pen = begin(canvas), size = canvas.clientWidth, radius = size < 250 ? 1.6 : 2.4;
-    const { samples, pulls, field } = latest.runs[r];
+    const { samples, pulls, field } = latest ? latest.runs[r] : { samples: [], pulls: [], field: new Uint8Array(SIDE * SIDE) };
     const on = heat.getContext("2d"), pixels = on.createImageData(SIDE, SIDE);
     field.forEach((part, i) => {
       for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = colours.low[c] + (part / 255) * (colours.high[c] - colours.low[c]);
       pixels.data[4 * i + 3] = 255;
     });
     on.putImageData(pixels, 0, 0);
-    pen.drawImage(heat, 0.5, 0.5, SIDE - 1, SIDE - 1, 0, 0, size, size);
+    pen.drawImage(heat, 0, 0, size, size);
     pen.fillStyle = colours.real;
     pen.globalAlpha = 0.55;
     const few = real.length < 3;
@@ -421,7 +429,7 @@ function render({ model, el }) {
         pen.stroke();
       });
     }
-    const list = pairs(smallest() ? samples.subarray(0, 2) : samples), ends = pairs(pulls);
+    const list = pairs(smallest() ? samples.slice(0, 2) : samples), ends = pairs(pulls);
     pen.globalAlpha = 0.9;
     dots(pen, list, size, smallest() ? 5 : radius);
     pen.strokeStyle = colours.arrow;
@@ -501,13 +509,14 @@ function render({ model, el }) {
   }
 
   function draw() {
-    if (!latest || !strip.clientWidth) return; // nothing yet, or the figure is folded away
+    if (!strip.clientWidth) return; // the figure is folded away
     if (!ink) {
       const found = look(root);
       [ink, font, colours] = [found.ink, found.font, found.dark ? DARK : LIGHT];
       colours.runs.forEach((colour, r) => root.style.setProperty(`--gc-lab-${"ab"[r]}`, colour));
     }
     planes.forEach(drawPlane);
+    if (!latest) return;
     curves.forEach(drawLosses);
     drawStrip();
     captions.forEach((caption, r) => { caption.textContent = score(latest.runs[r]); });
@@ -535,6 +544,8 @@ function render({ model, el }) {
   function note() { // not in a notebook: its address is not ours
     if (document.body.dataset.jpThemeLight === undefined) history.replaceState(history.state, "", write(settings()));
   }
+  // A point and a line can learn one point only: other data come with networks.
+  const onto = (values) => (smallest() && values.data !== "point" ? { ...EXAMPLES[3][1], ...values } : values);
   const menus = [];
   function menu(where, name, choices, get, put) {
     const label = document.createElement("label"), select = document.createElement("select");
@@ -549,7 +560,8 @@ function render({ model, el }) {
   }
   const [shared, ...own] = all(".gc-lab-set");
   for (const [name, choices] of Object.entries(SHARED)) {
-    menu(shared, name, choices, () => model.get(name), (value, text) => set({ [name]: value, ...(name === "data" && { drawn: [] }) }, `${text} The runs start anew.`));
+    menu(shared, name, choices, () => model.get(name), (value, text) =>
+      set(name === "data" ? onto({ data: value, drawn: [] }) : { [name]: value }, `${text} The runs start anew.`));
   }
   own.forEach((where, r) => Object.entries(OWN).forEach(([name, choices]) => {
     const run = "ab"[r];
@@ -577,12 +589,12 @@ function render({ model, el }) {
   press.play.addEventListener("click", () => go(!playing));
   press.step.addEventListener("click", () => {
     if (playing) go(false);
+    telling = true;
     ask(1);
-    timer = setTimeout(() => say(sentence()), 100);
   });
   press.restart.addEventListener("click", () => {
     restart();
-    say("Step 0 again, with the same settings.");
+    say("Back at the start, with the same settings.");
   });
   press.seed.addEventListener("click", () => set({ seed: (model.get("seed") % 999) + 1 }, "Other initial weights, noise and batches."));
   press.reset.addEventListener("click", () => {
@@ -606,7 +618,7 @@ function render({ model, el }) {
     draw();
   }
   function finish() {
-    if (stroke) set({ data: "drawn", drawn: stroke }, `${stroke.length} points drawn. The runs start anew.`);
+    if (stroke) set(onto({ data: "drawn", drawn: stroke }), `${stroke.length} points drawn. The runs start anew.`);
     stroke = null;
   }
   planes.forEach((plane, r) => {
@@ -658,6 +670,7 @@ function render({ model, el }) {
   listeners.forEach(([event, listener]) => model.on(event, listener));
   arrive();
   sync();
+  survey();
   window.addEventListener("hashchange", arrive);
   const unwatch = watch([root], () => { ink = ""; draw(); });
   const near = new IntersectionObserver(([{ isIntersecting }]) => {
