@@ -432,6 +432,9 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
     },
     "widgets": {
         "DiracGame": lambda: dict(start=[1.0, 0.0], loss="logistic", mode="simultaneous", h=0.2, gamma=0.0),
+        "GanLab": lambda: dict(
+            data="ring", units=16, seed=1, drawn=[[0.0, 1.0]], a={"r1": 0.1}, b={"momentum": 0.9}
+        ),
         "LatentExplorer.from_autoencoder": lambda: dict(model=linear_decoder(), codes=numbers(5, 2)),
         "LatentPlanes.from_methods": lambda: dict(
             methods={"a": linear_decoder()}, codes={"a": numbers(5, 2)}, conditional=None, style_codes=None
@@ -813,7 +816,7 @@ def doors(room: str) -> Iterator[Door]:
             continue
         if isinstance(thing, type) and issubclass(thing, Exception):
             continue
-        by_hand = room != "widgets" or not isinstance(thing, type) or name == "DiracGame"  # or by from_...
+        by_hand = room != "widgets" or not isinstance(thing, type) or name in ("DiracGame", "GanLab")
         if by_hand and (isinstance(thing, type) or inspect.signature(thing).parameters):
             yield Door(f"{room}.{name}", thing, functools.partial(_arguments, room, name, thing))
         if isinstance(thing, type):

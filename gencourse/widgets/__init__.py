@@ -1,6 +1,7 @@
 """Live figures that need no kernel: one import-free ES module and one anywidget class each."""
 
 from gencourse.widgets.dirac_game import DiracGame
+from gencourse.widgets.gan_lab import GanLab
 from gencourse.widgets.latent_explorer import LatentExplorer
 from gencourse.widgets.latent_planes import LatentPlanes
 from gencourse.widgets.masked_digit import MaskedDigit, masked_digit_model
@@ -9,6 +10,7 @@ from gencourse.widgets.trade_off import TradeOff
 
 __all__ = [
     "DiracGame",
+    "GanLab",
     "LatentExplorer",
     "LatentPlanes",
     "MaskedDigit",

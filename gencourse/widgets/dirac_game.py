@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import anywidget
 import traitlets as t
 
 from gencourse.widgets.text import module, style
+from gencourse.widgets.traits import Finite
 
 __all__ = ["DiracGame"]
-
-
-class _Finite(t.Float):
-    """A number that is not NaN, which is neither below nor above any bound."""
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        value = super().validate(obj, value)
-        if not math.isfinite(value):
-            self.error(obj, value)
-        return value
 
 
 class DiracGame(anywidget.AnyWidget):
@@ -37,11 +25,11 @@ class DiracGame(anywidget.AnyWidget):
     # Every ipywidget refers to a second model, its layout; a page without a kernel has only this one.
     layout = None
 
-    start = t.List(_Finite(min=-4, max=4), [1.0, 0.0], minlen=2, maxlen=2).tag(sync=True)  # θ and ψ
+    start = t.List(Finite(min=-4, max=4), [1.0, 0.0], minlen=2, maxlen=2).tag(sync=True)  # θ and ψ
     loss = t.Enum(["logistic", "wasserstein"], "logistic").tag(sync=True)
     mode = t.Enum(["simultaneous", "alternating"], "simultaneous").tag(sync=True)
-    h = _Finite(0.2, min=0.01, max=0.5).tag(sync=True)  # step size of both players
-    gamma = _Finite(0.0, min=0, max=2).tag(sync=True)  # weight of the penalty R1
+    h = Finite(0.2, min=0.01, max=0.5).tag(sync=True)  # step size of both players
+    gamma = Finite(0.0, min=0, max=2).tag(sync=True)  # weight of the penalty R1
 
     def __repr__(self) -> str:
         return (

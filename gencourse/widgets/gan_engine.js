@@ -5,54 +5,60 @@
 const softplus = (t) => Math.max(t, 0) + Math.log1p(Math.exp(-Math.abs(t)));
 const sigmoid = (t) => 1 / (1 + Math.exp(-t));
 
-// One sample forward, and how each layer moves when x moves along v.
+// One sample forward; with v also how each layer moves when x moves along v.
 function forward(net, x, v) {
-  const a = [x], da = [v || x.map(() => 0)], dz = [];
-  net.forEach(({ w, b, rows, columns }, k) => {
-    const out = new Float64Array(rows), rate = new Float64Array(rows), slope = new Float64Array(rows);
-    for (let i = 0; i < rows; i++) {
-      let z = b[i], t = 0;
-      for (let j = 0; j < columns; j++) {
-        z += w[i * columns + j] * a[k][j];
-        t += w[i * columns + j] * da[k][j];
-      }
-      const last = k === net.length - 1;
+  const a = [x], da = [v], dz = [];
+  for (let k = 0; k < net.length; k++) {
+    const { w, b, rows, columns } = net[k], last = k === net.length - 1, from = a[k];
+    const out = new Float64Array(rows);
+    for (let i = 0, at = 0; i < rows; i++) {
+      let z = b[i];
+      for (let j = 0; j < columns; j++) z += w[at++] * from[j];
       out[i] = last ? z : Math.tanh(z);
-      slope[i] = t;
-      rate[i] = last ? t : (1 - out[i] * out[i]) * t;
     }
     a.push(out);
+    if (!v) continue;
+    const slope = new Float64Array(rows), rate = new Float64Array(rows), along = da[k];
+    for (let i = 0, at = 0; i < rows; i++) {
+      for (let j = 0; j < columns; j++) slope[i] += w[at++] * along[j];
+      rate[i] = last ? slope[i] : (1 - out[i] * out[i]) * slope[i];
+    }
     da.push(rate);
     dz.push(slope);
-  });
+  }
   return { a, da, dz };
 }
 
 export const output = (net, x) => forward(net, x).a[net.length];
 export const zeros = (net) => net.map(({ w, b }) => ({ w: new Float64Array(w.length), b: new Float64Array(b.length) }));
 
-// Backward from p, the slope in the output, and q, the slope in its motion along v: the second order of the
-// penalties. Adds to `grads` where given; returns the slope in x.
+// Backward from p, the slope in the output, and, after a motion along v, from q, the slope in the output's motion:
+// the second order of the penalties. Adds to `grads` where given; returns the slope in x.
 function backward(net, { a, da, dz }, p, q, grads) {
   for (let k = net.length - 1; k >= 0; k--) {
-    const { w, rows, columns } = net[k], p0 = new Float64Array(columns), q0 = new Float64Array(columns);
+    const { w, rows, columns } = net[k], last = k === net.length - 1, from = a[k], along = da[k], own = grads && grads[k];
+    const p0 = new Float64Array(columns), q0 = q && new Float64Array(columns);
     for (let i = 0; i < rows; i++) {
-      const y = a[k + 1][i], s = k === net.length - 1 ? 1 : 1 - y * y;
-      const pz = p[i] * s - (k === net.length - 1 ? 0 : 2 * y * s * q[i] * dz[k][i]), qz = q[i] * s;
-      if (grads) grads[k].b[i] += pz;
-      for (let j = 0; j < columns; j++) {
-        if (grads) grads[k].w[i * columns + j] += pz * a[k][j] + qz * da[k][j];
-        p0[j] += w[i * columns + j] * pz;
-        q0[j] += w[i * columns + j] * qz;
-      }
+      const y = a[k + 1][i], s = last ? 1 : 1 - y * y, qz = q ? q[i] * s : 0;
+      const pz = p[i] * s - (last || !q ? 0 : 2 * y * s * q[i] * dz[k][i]);
+      if (own) own.b[i] += pz;
+      const start = i * columns;
+      for (let j = 0; j < columns; j++) p0[j] += w[start + j] * pz;
+      if (own) for (let j = 0; j < columns; j++) own.w[start + j] += pz * from[j];
+      if (!q) continue;
+      for (let j = 0; j < columns; j++) q0[j] += w[start + j] * qz;
+      if (own) for (let j = 0; j < columns; j++) own.w[start + j] += qz * along[j];
     }
     [p, q] = [p0, q0];
   }
   return p;
 }
 
-// Where the judge's logit rises at x.
-export const pull = (net, x) => backward(net, forward(net, x), [1], [0]);
+// The judge's logit at x, and where it rises.
+export function rise(net, x) {
+  const way = forward(net, x);
+  return { logit: way.a[net.length][0], slope: backward(net, way, [1]) };
+}
 
 // Losses of one pair of logits, and their slopes: the judge's in r and f, the generator's in f.
 export function pair(kind, r, f) {
@@ -77,8 +83,8 @@ export function judgeStep(D, real, fake, kind) {
   real.forEach((x, i) => {
     const r = forward(D, x), f = forward(D, fake[i]), l = pair(kind, r.a[D.length][0], f.a[D.length][0]);
     loss += l.d / n;
-    backward(D, r, [l.dr / n], [0], grads);
-    backward(D, f, [l.df / n], [0], grads);
+    backward(D, r, [l.dr / n], null, grads);
+    backward(D, f, [l.df / n], null, grads);
   });
   return { loss, grads };
 }
@@ -89,9 +95,10 @@ export function generatorStep(G, D, noise, real, kind) {
   let loss = 0;
   noise.forEach((z, i) => {
     const made = forward(G, z), f = forward(D, made.a[G.length]);
-    const l = pair(kind, output(D, real[i])[0], f.a[D.length][0]);
+    const r = kind === "relativistic" ? output(D, real[i])[0] : 0; // the others do not look at it
+    const l = pair(kind, r, f.a[D.length][0]);
     loss += l.g / n;
-    backward(G, made, backward(D, f, [l.gf / n], [0]), [0, 0], grads);
+    backward(G, made, backward(D, f, [l.gf / n]), null, grads);
   });
   return { loss, grads };
 }
@@ -102,7 +109,7 @@ export function penalty(D, points, unit) {
   const grads = zeros(D), n = points.length;
   let loss = 0;
   for (const x of points) {
-    const slope = pull(D, x), norm = Math.sqrt(slope[0] ** 2 + slope[1] ** 2 + 1e-12);
+    const { slope } = rise(D, x), norm = Math.sqrt(slope[0] ** 2 + slope[1] ** 2 + 1e-12);
     loss += (unit ? (norm - 1) ** 2 : (slope[0] ** 2 + slope[1] ** 2) / 2) / n;
     const v = slope.map((s) => (unit ? (2 * (norm - 1) * s) / norm : s) / n);
     backward(D, forward(D, x, v), [0], [1], grads);
@@ -115,10 +122,13 @@ export function adam(net, grads, state, rate, beta1 = 0.9, beta2 = 0.999) {
   state.m ||= zeros(net);
   state.v ||= zeros(net);
   state.t = (state.t || 0) + 1;
-  net.forEach((layer, k) => ["w", "b"].forEach((part) => layer[part].forEach((_, i) => {
-    const g = grads[k][part][i], m = state.m[k][part], v = state.v[k][part];
-    m[i] = beta1 * m[i] + (1 - beta1) * g;
-    v[i] = beta2 * v[i] + (1 - beta2) * g * g;
-    layer[part][i] -= (rate * m[i]) / (1 - beta1 ** state.t) / (Math.sqrt(v[i] / (1 - beta2 ** state.t)) + 1e-8);
-  })));
+  const first = rate / (1 - beta1 ** state.t), second = 1 - beta2 ** state.t;
+  net.forEach((layer, k) => ["w", "b"].forEach((part) => {
+    const on = layer[part], grad = grads[k][part], m = state.m[k][part], v = state.v[k][part];
+    for (let i = 0; i < on.length; i++) {
+      m[i] = beta1 * m[i] + (1 - beta1) * grad[i];
+      v[i] = beta2 * v[i] + (1 - beta2) * grad[i] * grad[i];
+      on[i] -= (first * m[i]) / (Math.sqrt(v[i] / second) + 1e-8);
+    }
+  }));
 }

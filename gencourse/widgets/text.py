@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 __all__ = ["module", "style"]
@@ -14,12 +15,17 @@ def module(*names: str) -> str:
 
     Text, not a path: it is then saved with the notebook, and the book needs no other file.
     """
-    return "".join(_read(f"{name}.js") for name in ("page", *names))
+    return "".join(_bare(_read(f"{name}.js"), r"//.*") for name in ("page", *names))
 
 
 def style(name: str) -> str:
     """`page.css`, then the figure's own style."""
-    return _read("page.css") + _read(f"{name}.css")
+    return "".join(_bare(_read(f"{part}.css"), r"/\*.*\*/") for part in ("page", name))
+
+
+def _bare(text: str, comment: str) -> str:
+    """Without indentation, lines of comment and empty lines: every page that shows the figure carries its text."""
+    return re.sub(rf"^[ \t]*({comment})?\n|^[ \t]+", "", text, flags=re.M)
 
 
 def _read(name: str) -> str:
