@@ -486,6 +486,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "save_picture": lambda: dict(x=pixels(1, 28, 28), path=new_path(".png")),
         "read_idx": lambda: dict(path=folder() / "a.gz", sha256=None),
         "ring": lambda: dict(n=10),
+        "shapes": lambda: dict(count=3, size=16),
     },
     "methods": {
         **{
