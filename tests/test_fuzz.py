@@ -552,6 +552,12 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "check_destination": lambda: dict(path=folder() / "later.safetensors", size=100),
         "scaled_learning_rate": lambda: dict(base=1e-3, batch_size=64),
         "seeded": lambda: dict(seed=0),
+        "amdahl": lambda: dict(serial=0.1, workers=4.0),
+        "best_learning_rate": lambda: dict(largest=0.1, batch_size=64, noise_scale=100.0),
+        "roofline": lambda: dict(intensity=10.0, peak=1e11, bandwidth=1e10),
+        "activation_bytes": lambda: dict(network=nn.Linear(4, 3), x=numbers(5, 4)),
+        "training_memory": lambda: dict(network=nn.Linear(4, 3), x=numbers(5, 4)),
+        "Memory": lambda: dict(weights=1, gradients=1, moments=2, activations=1),
     },
     "exercises": {
         "Right": lambda: dict(edit=("a", "b"), code="x = 1"),

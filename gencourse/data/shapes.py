@@ -52,10 +52,10 @@ def shapes(count: int, size: int = 64, seed: int = 0) -> ImageDataset:
 
 def _draw(labels: Tensor, drawn: Tensor, size: int) -> Tensor:
     """Pictures (B, 3, size, size) in [0, 1] from labels (B,) and uniform numbers (B, 9)."""
-    radius = 0.2 + 0.16 * drawn[:, 0]  # in sides of the picture
-    room = 0.5 - radius - 1 / size  # how far from the middle the centre may lie: the rim stays empty
+    radius = 0.26 + 0.12 * drawn[:, 0]  # in sides of the picture
+    room = (0.5 - radius - 1 / size).clamp(0, 0.06)  # how far from the middle; the rim of the picture stays empty
     place = 0.5 + (2 * drawn[:, 1:3] - 1) * room[:, None]
-    turn, hue, ground = 2 * math.pi * drawn[:, 3], drawn[:, 4], drawn[:, 5]
+    turn, hue, ground = 2 * math.pi * drawn[:, 3], 0.8 + 0.35 * drawn[:, 4], drawn[:, 5]
     light, slope = 0.75 + 0.25 * drawn[:, 6], 0.3 * (2 * drawn[:, 7:9] - 1)
     at = (torch.arange(size) + 0.5) / size
     dx, dy = at[None, None, :] - place[:, 0, None, None], at[None, :, None] - place[:, 1, None, None]
@@ -93,4 +93,4 @@ def _colour(hue: Tensor, strength: float) -> Tensor:
 
 def _paper(ground: Tensor) -> Tensor:
     """Light colours (B, 3, 1, 1)."""
-    return (0.82 + 0.18 * _colour(ground, 1.0))[:, :, None, None]
+    return (0.9 + 0.1 * _colour(ground, 1.0))[:, :, None, None]

@@ -11,8 +11,10 @@ from gencourse.training.checkpoint import (
 )
 from gencourse.training.fit import Batches, choose_device, fit
 from gencourse.training.history import History
+from gencourse.training.memory import Memory, activation_bytes, training_memory
 from gencourse.training.method import Method, Mover, built_with, seeded
 from gencourse.training.processes import LostProcessError, whole_batch
+from gencourse.training.scaling import amdahl, best_learning_rate, roofline
 from gencourse.training.schedule import Schedule, WarmupCosine, scaled_learning_rate, warmup_cosine
 from gencourse.training.update import NonFiniteLossError, Update, adam
 from gencourse.training.watch import validate
@@ -22,6 +24,7 @@ __all__ = [
     "CheckpointError",
     "History",
     "LostProcessError",
+    "Memory",
     "Method",
     "Mover",
     "NonFiniteLossError",
@@ -30,16 +33,21 @@ __all__ = [
     "TensorBoard",
     "Update",
     "WarmupCosine",
+    "activation_bytes",
     "adam",
+    "amdahl",
+    "best_learning_rate",
     "built_with",
     "check_destination",
     "choose_device",
     "fit",
     "load_weights",
     "read_checkpoint",
+    "roofline",
     "save_weights",
     "scaled_learning_rate",
     "seeded",
+    "training_memory",
     "validate",
     "warmup_cosine",
     "whole_batch",
