@@ -53,7 +53,9 @@ def shapes(count: int, size: int = 64, seed: int = 0) -> ImageDataset:
 def _draw(labels: Tensor, drawn: Tensor, size: int) -> Tensor:
     """Pictures (B, 3, size, size) in [0, 1] from labels (B,) and uniform numbers (B, 9)."""
     radius = 0.26 + 0.12 * drawn[:, 0]  # in sides of the picture
-    room = (0.5 - radius - 1 / size).clamp(0, 0.06)  # how far from the middle; the rim of the picture stays empty
+    room = (0.5 - radius - 1 / size).clamp(
+        0, 0.06
+    )  # how far from the middle; the rim of the picture stays empty
     place = 0.5 + (2 * drawn[:, 1:3] - 1) * room[:, None]
     turn, hue, ground = 2 * math.pi * drawn[:, 3], 0.8 + 0.35 * drawn[:, 4], drawn[:, 5]
     light, slope = 0.75 + 0.25 * drawn[:, 6], 0.3 * (2 * drawn[:, 7:9] - 1)
