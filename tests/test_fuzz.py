@@ -417,6 +417,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             ]
         ),
         "position_map": lambda: dict(positions=numbers(4, 8), side=2, places=((0, 1), (1, 1))),
+        "step_times": lambda: dict(measured={"a": {4: 0.1, 16: 0.2}, "b": {4: 0.2}}),
         "panel": lambda: dict(method=linear_decoder(), history=history(), test=images(24)),
         "layers": lambda: dict(networks={"a": (nn.Linear(2, 3), numbers(4, 2))}),
         "picture_rows": lambda: dict(rows={"a": pictures(3), "b": pictures(3)}),
