@@ -423,6 +423,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         ),
         "rate_curve": lambda: dict(test=rate_test()),
         "position_map": lambda: dict(positions=numbers(4, 8), side=2, places=((0, 1), (1, 1))),
+        "step_times": lambda: dict(measured={"a": {4: 0.1, 16: 0.2}, "b": {4: 0.2}}),
         "panel": lambda: dict(method=linear_decoder(), history=history(), test=images(24)),
         "layers": lambda: dict(networks={"a": (nn.Linear(2, 3), numbers(4, 2))}),
         "picture_rows": lambda: dict(rows={"a": pictures(3), "b": pictures(3)}),
@@ -495,6 +496,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "save_picture": lambda: dict(x=pixels(1, 28, 28), path=new_path(".png")),
         "read_idx": lambda: dict(path=folder() / "a.gz", sha256=None),
         "ring": lambda: dict(n=10),
+        "shapes": lambda: dict(count=3, size=16),
     },
     "methods": {
         **{
@@ -571,6 +573,12 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "check_destination": lambda: dict(path=folder() / "later.safetensors", size=100),
         "scaled_learning_rate": lambda: dict(base=1e-3, batch_size=64),
         "seeded": lambda: dict(seed=0),
+        "amdahl": lambda: dict(serial=0.1, workers=4.0),
+        "best_learning_rate": lambda: dict(largest=0.1, batch_size=64, noise_scale=100.0),
+        "roofline": lambda: dict(intensity=10.0, peak=1e11, bandwidth=1e10),
+        "activation_bytes": lambda: dict(network=nn.Linear(4, 3), x=numbers(5, 4)),
+        "training_memory": lambda: dict(network=nn.Linear(4, 3), x=numbers(5, 4)),
+        "Memory": lambda: dict(weights=1, gradients=1, moments=2, activations=1),
     },
     "exercises": {
         "Right": lambda: dict(edit=("a", "b"), code="x = 1"),

@@ -5,6 +5,7 @@ from gencourse.data.folder import load_folder
 from gencourse.data.idx import DamagedFileError, read_idx
 from gencourse.data.pictures import read_picture, save_picture
 from gencourse.data.points import PointDataset, ring
+from gencourse.data.shapes import shapes
 from gencourse.data.sources import load
 from gencourse.data.stream import stream
 
@@ -19,5 +20,6 @@ __all__ = [
     "read_picture",
     "ring",
     "save_picture",
+    "shapes",
     "stream",
 ]

@@ -22,6 +22,7 @@ from gencourse.figures.layers import layers
 from gencourse.figures.mae import hidden_curves, mae_idea, mask_ratio_curves, position_map
 from gencourse.figures.method_map import method_map
 from gencourse.figures.pictures import panel, picture_rows, scatter_codes
+from gencourse.figures.scaling import step_times
 from gencourse.figures.table import Table, table
 from gencourse.figures.training import rate_curve
 
@@ -53,6 +54,7 @@ __all__ = [
     "scatter_codes",
     "score_field",
     "score_histograms",
+    "step_times",
     "table",
     "trade_off",
 ]

@@ -43,6 +43,13 @@ from gencourse.studies.mae import (
 )
 from gencourse.studies.masked_digit import AnyShare
 from gencourse.studies.measured import MEANING, Measured, measure
+from gencourse.studies.scaling import (
+    DOCUMENT_004,
+    LEVERS,
+    STEP_TIME,
+    document_004_network,
+    picture_method,
+)
 
 STUDIES = {
     study.name: study
@@ -67,6 +74,9 @@ STUDIES = {
         MASK_RATIO,
         ANOMALY,
         MAE_VARIANTS,
+        STEP_TIME,
+        LEVERS,
+        DOCUMENT_004,
     )
 }
 
@@ -76,10 +86,12 @@ __all__ = [
     "AUGMENTATION_AAE",
     "CLUSTERS",
     "CODE_PANEL",
+    "DOCUMENT_004",
     "FEW_LABELS",
     "FEW_LABELS_AAE",
     "INPAINTING",
     "JUDGE_AHEAD",
+    "LEVERS",
     "LONGER_TUNING",
     "MAE_PASSES",
     "MAE_VARIANTS",
@@ -92,6 +104,7 @@ __all__ = [
     "RESULTS",
     "SAMPLERS",
     "SIX_LOSSES",
+    "STEP_TIME",
     "STUDIES",
     "TRADE_OFF",
     "AgreeingGAN",
@@ -100,12 +113,14 @@ __all__ = [
     "Measured",
     "Study",
     "augmentation",
+    "document_004_network",
     "fine_tune",
     "from_few",
     "hidden_errors",
     "labelled",
     "measure",
     "middle_square",
+    "picture_method",
     "pretrain",
     "read",
     "reproduce",

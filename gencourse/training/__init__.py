@@ -12,9 +12,11 @@ from gencourse.training.checkpoint import (
 from gencourse.training.find_rate import RateTest, find_learning_rate
 from gencourse.training.fit import Batches, choose_device, fit
 from gencourse.training.history import History
+from gencourse.training.memory import Memory, activation_bytes, training_memory
 from gencourse.training.method import Method, Mover, built_with, seeded
 from gencourse.training.processes import LostProcessError, whole_batch
 from gencourse.training.profile import Profile, profile
+from gencourse.training.scaling import amdahl, best_learning_rate, roofline
 from gencourse.training.schedule import Schedule, WarmupCosine, scaled_learning_rate, warmup_cosine
 from gencourse.training.update import NonFiniteLossError, Update, adam
 from gencourse.training.watch import validate
@@ -24,6 +26,7 @@ __all__ = [
     "CheckpointError",
     "History",
     "LostProcessError",
+    "Memory",
     "Method",
     "Mover",
     "NonFiniteLossError",
@@ -34,7 +37,10 @@ __all__ = [
     "TensorBoard",
     "Update",
     "WarmupCosine",
+    "activation_bytes",
     "adam",
+    "amdahl",
+    "best_learning_rate",
     "built_with",
     "check_destination",
     "choose_device",
@@ -43,9 +49,11 @@ __all__ = [
     "load_weights",
     "profile",
     "read_checkpoint",
+    "roofline",
     "save_weights",
     "scaled_learning_rate",
     "seeded",
+    "training_memory",
     "validate",
     "warmup_cosine",
     "whole_batch",

@@ -90,7 +90,8 @@ def fit(
     """Train a method: for each mini-batch, let it make its step.
 
     Under `torchrun`, all its processes train one method together: each takes its part of the rows of every
-    mini-batch, and the result is that of one process but for rounding (see `gencourse.training.processes`).
+    mini-batch, and the result is that of one process but for rounding, eq. (6.1) (see
+    `gencourse.training.processes`).
 
     Args:
         method: says who plays and how they move; trained in place and left on the device, in eval mode.
