@@ -518,7 +518,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "HoleFiller": lambda: dict(mask=(torch.arange(784) % 2).view(28, 28).float()),
         "Restorer": lambda: dict(corrupt=same),
         "PairedAEGAN": lambda: dict(corrupt=same),
-        "GAN": lambda: dict(generator=None, discriminator=None),
+        "GAN": lambda: dict(generator=None, discriminator=None, augment=Augment(shift=0.1)),
         "load": lambda: dict(path=folder() / "a.safetensors"),
         "load_trained": lambda: dict(name="wae"),
         "trained_facts": lambda: dict(name="wae"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gencourse.data import as_dataset
-from gencourse.errors import need_kind, need_number, need_seed, need_size, need_whole, shown
+from gencourse.errors import need_kind, need_number, need_seed, need_size, shown
 from gencourse.training.method import Method, seeded
 from gencourse.training.trial import endless
 from gencourse.training.update import NonFiniteLossError, update_for
@@ -71,9 +71,10 @@ def find_learning_rate(
     """
     need_kind("method", method, Method, "a method, for example gencourse.methods.Autoencoder()")
     data = as_dataset(data)
-    need_number("lowest", lowest, above=0)
-    need_number("highest", highest, above=lowest)
-    need_whole("steps", steps, 10)
+    need_number("highest", highest, above=0)
+    fix = f"a positive number below highest, which is {highest}"
+    need_number("lowest", lowest, above=0, below=highest, fix=fix)
+    need_size("steps", steps, 10)
     need_size("batch_size", batch_size)
     need_seed("seed", seed)
     if watch is not None:

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gencourse import methods as m
 from gencourse.data import load
-from gencourse.networks import Plan
+from gencourse.networks import Augment, Plan
 from gencourse.training import Method, Update, adam
 
 SMALL = Plan("conv", (8,), 2)
@@ -40,6 +40,7 @@ MAKERS: dict[str, Callable[[], Method]] = {
     "GAN, spectral norm": lambda: m.GAN(spectral_norm=True, width=2),
     "GAN, labels": lambda: m.GAN(classes=10, width=2),
     "GAN, dense": lambda: m.GAN("dense"),
+    "GAN, augmented": lambda: m.GAN(width=2, augment=Augment(True, shift=0.1, crop=0.2, colour=0.5, cutout=0.3)),
     "AEGAN": lambda: m.AEGAN(SMALL, 3),
     "AdaptiveAEGAN": lambda: m.AdaptiveAEGAN(SMALL, 3),
     "SamplingAEGAN": lambda: m.SamplingAEGAN(SMALL, 3),

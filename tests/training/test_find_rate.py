@@ -86,7 +86,9 @@ def test_it_says_what_it_cannot_use(make_toy: type, toy_data: ImageDataset) -> N
         find_learning_rate(make_toy(), toy_data)
     with pytest.raises(ValueError, match=r"^watch is 'loss': what is recorded is encoder, decoder"):
         find_learning_rate(make_toy(), toy_data, watch="loss")
-    with pytest.raises(ValueError, match=r"^highest is 0.1"):
+    with pytest.raises(
+        ValueError, match=r"^lowest is 0.5: give a positive number below highest, which is 0.1"
+    ):
         find_learning_rate(Scaled(), toy_data, lowest=0.5, highest=0.1)
     with pytest.raises(ValueError, match=r"^lowest is 100000000\.0: the loss blows up at once"):
         find_learning_rate(Scaled(), toy_data, lowest=1e8, highest=1e9)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import gencourse.methods as m
 from gencourse.data import ImageDataset
-from gencourse.networks import Plan
+from gencourse.networks import Augment, Plan
 from gencourse.training import History, Method, Mover, NonFiniteLossError, fit, seeded
 
 DENSE, CONV = Plan("dense", (16,)), Plan("conv", (8,), 4)
@@ -104,6 +104,7 @@ METHODS: dict[str, Callable[[], Method]] = {
 SPECIAL: dict[str, dict[str, object]] = {
     "resumed": {"resume": True},
     "validated": {"validation": pictures(9), "epochs": 3, "stop_after": 1},
+    "in parts": {"batch_size": 4, "accumulate": 2, "augment": Augment(flip=True, shift=0.2, cutout=0.3)},
 }
 """Runs of the VAE with these options, too; the first goes on from a run of one process."""
 
