@@ -261,7 +261,7 @@ EXAMPLE = """
 const { data, units, a, b } = lab.EXAMPLES[given.index][1], source = lab.law(data);
 show([a, b].map((how) => {
   const run = lab.fresh(units, lab.chance(given.seed)), dice = lab.chance(given.seed + 1), seen = [];
-  const z = many(dice.normal, 128);
+  const z = many(lab.chance(given.seed + 2).normal, 128);
   for (let n = 1; n <= given.steps; n++) {
     lab.play(run, how, many(() => source.draw(dice), 32), () => many(dice.normal, 32), dice.uniform);
     if (n % 50 === 0) seen.push(lab.picture(run, how.loss, z, source).places);
@@ -273,9 +273,9 @@ show([a, b].map((how) => {
 
 @needs_node
 def test_modes_are_lost_and_kept(tmp_path: Path) -> None:
-    lost, kept = run(tmp_path, EXAMPLE, index=3, seed=4, steps=800)
+    lost, kept = run(tmp_path, EXAMPLE, index=3, seed=3, steps=1200)
     assert np.mean(lost[4:]) < 4, "most places stay empty"
-    assert np.mean(kept[-8:]) > 6.5, "all places, or nearly all"
+    assert np.mean(kept[-4:]) > 7, "all places, or nearly all"
 
 
 SETTINGS = """
