@@ -374,7 +374,8 @@ function render({ model, el }) {
     press.play.textContent = on ? "Pause" : "Play";
     clearTimeout(timer);
     if (on && !flying) next();
-    say(on ? "Playing." : sentence());
+    telling = !on && flying > 0; // of the step that is still on its way
+    if (!telling) say(on ? "Playing." : sentence());
   }
 
   // ---- words

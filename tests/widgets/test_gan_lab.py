@@ -233,14 +233,15 @@ def test_picture_shows_judge_and_pull(tmp_path: Path) -> None:
 LAWS = """
 show(given.data.map((name) => {
   const source = lab.law(name, given.drawn), dice = lab.chance(3), list = many(() => source.draw(dice), 2000);
-  return { ...source, list, all: lab.covered(list, source), some: lab.covered(list.slice(0, 12), source) };
+  const uneven = source.centres.flatMap((centre, i) => Array(i * i).fill(centre));
+  return { ...source, list, all: lab.covered(list, source), some: lab.covered(uneven, source) };
 }));
 """
 
 
 @needs_node
 def test_coverage_is_that_of_the_chapter(tmp_path: Path) -> None:
-    """Of each kind of data: real points cover all places, and a few cover as many as `mode_coverage` says."""
+    """Of each kind of data: real points cover all places, and an uneven lot covers as many as `mode_coverage` says."""
     names = [name for name in GanLab.data.values if name != "point"]
     drawn = [[-2, 0], [-2, 0.1], [1, 1.5], [2, -2]]
     for name, found in zip(names, run(tmp_path, LAWS, data=names, drawn=drawn), strict=True):
@@ -248,7 +249,8 @@ def test_coverage_is_that_of_the_chapter(tmp_path: Path) -> None:
         data = PointDataset(real, torch.zeros(len(real), dtype=torch.int64), centres)
         labels = data.cluster_of(real, near=found["near"])
         assert found["all"] == len(centres) == mode_coverage(labels, len(centres)), name
-        assert found["some"] == mode_coverage(labels[:12], len(centres)), name
+        number = torch.arange(len(centres))
+        assert found["some"] == mode_coverage(number.repeat_interleave(number**2), len(centres)), name
         assert (labels >= 0).float().mean() > 0.99, f"{name}: real points that belong to no place"
         assert real.abs().max() < 3, f"{name} does not fit into the plane"
         if name == "ring":
@@ -259,7 +261,7 @@ EXAMPLE = """
 const { data, units, a, b } = lab.EXAMPLES[given.index][1], source = lab.law(data);
 show([a, b].map((how) => {
   const run = lab.fresh(units, lab.chance(given.seed)), dice = lab.chance(given.seed + 1), seen = [];
-  const z = many(dice.normal, 128);
+  const z = many(lab.chance(given.seed + 2).normal, 128);
   for (let n = 1; n <= given.steps; n++) {
     lab.play(run, how, many(() => source.draw(dice), 32), () => many(dice.normal, 32), dice.uniform);
     if (n % 50 === 0) seen.push(lab.picture(run, how.loss, z, source).places);
@@ -271,9 +273,9 @@ show([a, b].map((how) => {
 
 @needs_node
 def test_modes_are_lost_and_kept(tmp_path: Path) -> None:
-    lost, kept = run(tmp_path, EXAMPLE, index=3, seed=4, steps=800)
+    lost, kept = run(tmp_path, EXAMPLE, index=3, seed=3, steps=1200)
     assert np.mean(lost[4:]) < 4, "most places stay empty"
-    assert np.mean(kept[-8:]) > 6.5, "all places, or nearly all"
+    assert np.mean(kept[-4:]) > 7, "all places, or nearly all"
 
 
 SETTINGS = """
