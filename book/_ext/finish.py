@@ -201,6 +201,8 @@ NOT_FOUND = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8" /><meta name="viewport" content="width=device-width, initial-scale=1" />
 <title>Page not found</title><style>
 :root { color-scheme: light dark; }
+a { color: #0b5cad; }
+@media (prefers-color-scheme: dark) { body { background: #121212; color: #ddd; } a { color: #8ab8ff; } }
 body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 36rem; margin: 15vh auto; padding: 0 1rem; }
 </style></head><body><h1>There is no such page</h1>
 <p>It may have another name in this edition. Go to the <a href="{root}index.html">first page</a>, or to the
