@@ -8,11 +8,15 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
+import html
 import re
 from pathlib import Path
 from typing import Any
 
+import gcbook
 import pydata_sphinx_theme
 from sphinx.application import Sphinx
 
@@ -98,21 +102,142 @@ def lighter(text: str, page: Path) -> str:
     return re.sub(r"<img [^>]*>", lambda match: picture_size(match, page), text)
 
 
+def accessible(text: str) -> str:
+    """A page without what its theme and Sphinx say wrongly to those who listen; axe-core finds these."""
+    # A fold's name is what it shows: "Show code cell source".
+    text = text.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    text = text.replace(' role="doc-biblioentry"', ' role="listitem"')
+    # A long signature is set as a list of definitions without a term.
+    arguments = r'<dl>\n((?:<dd><em class="sig-param">.*?</dd>\n)+)</dl>'
+    text = re.sub(arguments, lambda match: f'<span class="gc-arguments">{match[1]}</span>', text, flags=re.S)
+    return re.sub(
+        r'(?<=[>\n])<dd>(<em class="sig-param">.*?)</dd>(?=\n)', r'<span class="gc-argument">\1</span>', text
+    )
+
+
+# ---- the head ----------------------------------------------------------------------------------------
+
+WITHOUT_SCRIPT = (
+    '<noscript><p class="gc-noscript">Without JavaScript, formulas show their source, live figures stand still, '
+    "and there is no search. Everything else is here.</p></noscript>"
+)
+FOLLOWS_SYSTEM = (
+    'localStorage.getItem("theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")'
+)
+
+
+def description(text: str) -> str:
+    """The first sentences of a page, as plain text."""
+    match = re.search(r"<h1>.*?</h1>.*?<p>(.*?)</p>", text, re.S)
+    words = html.unescape(re.sub(r"<[^>]*>", "", match[1])) if match else ""
+    words = " ".join(words.split())
+    return words if len(words) <= LONGEST else words[:LONGEST].rsplit(" ", 1)[0] + " …"
+
+
+def fingerprint(code: str) -> str:
+    """A script as a content security policy names it."""
+    return "'sha256-" + base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() + "'"
+
+
+def policy(text: str) -> str:
+    """What a page may load and run: the book's own files, and the scripts that stand in the page, by their sums.
+
+    Nothing is compiled from a text. `blob:` is for live figures, whose code lies in the page as data.
+    """
+    scripts = re.findall(r"<script(?![^>]*\bsrc=)(?![^>]*type=\"application)[^>]*>(.*?)</script>", text, re.S)
+    handlers = re.findall(r'\son\w+="([^"]*)"', text)
+    sums = sorted({fingerprint(code) for code in scripts} | {fingerprint(html.unescape(h)) for h in handlers})
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src 'self' blob: 'unsafe-hashes' {' '.join(sums)}",
+            "style-src 'self' 'unsafe-inline'",  # MathJax and the live figures place things by style
+            "img-src 'self' data: blob:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "worker-src 'self' blob:",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ]
+    )
+
+
+def address() -> str:
+    """Where the book will be published; "" while pyproject.toml names no owner."""
+    owner, _, name = gcbook.repository_url().removeprefix("https://github.com/").partition("/")
+    return "" if owner in {"", "OWNER"} else f"https://{owner.lower()}.github.io/{name}/"
+
+
+def with_head(text: str, place: str) -> str:
+    """A page whose head says what it is about, what it may load, and, if it has an address, where it belongs.
+
+    Args:
+        text: the page's HTML; a page that was treated before stays as it is.
+        place: the page's path in the book.
+    """
+    if 'name="description"' in text:
+        return text
+    text = re.sub(r'localStorage\.getItem\("theme"\) \|\| "\w+"', FOLLOWS_SYSTEM, text)
+    text = text.replace('data-theme="auto"', 'data-theme="light"', 1)  # until the script above has looked
+    text = re.sub(r'(<article class="bd-article"[^>]*>)', rf"\1{WITHOUT_SCRIPT}", text)
+    title = re.search(r"<title>(.*?)</title>", text, re.S)
+    words = html.escape(description(text))
+    root, up = address(), "../" * place.count("/")
+    tags = [
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(text)}" />',
+        f'<meta name="description" content="{words}" />',
+        '<meta property="og:type" content="article" />',
+        f'<meta property="og:title" content="{title[1] if title else ""}" />',
+        f'<meta property="og:description" content="{words}" />',
+        f'<meta property="og:image" content="{root or up}_static/social.png" />',
+        '<meta name="twitter:card" content="summary_large_image" />',
+    ]
+    if root:
+        tags.append(f'<link rel="canonical" href="{root}{place}" />')
+    return text.replace('<meta charset="utf-8" />', '<meta charset="utf-8" />\n    ' + "\n    ".join(tags), 1)
+
+
+NOT_FOUND = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8" /><meta name="viewport" content="width=device-width, initial-scale=1" />
+<title>Page not found</title><style>
+:root { color-scheme: light dark; }
+a { color: #0b5cad; }
+@media (prefers-color-scheme: dark) { body { background: #121212; color: #ddd; } a { color: #8ab8ff; } }
+body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 36rem; margin: 15vh auto; padding: 0 1rem; }
+</style></head><body><h1>There is no such page</h1>
+<p>It may have another name in this edition. Go to the <a href="{root}index.html">first page</a>, or to the
+<a href="{root}search.html">search</a>.</p></body></html>
+"""
+
+
+# ---- all of it ---------------------------------------------------------------------------------------
+
+
 def finish(app: Sphinx, failure: Exception | None) -> None:
     """Go through the pages and the theme's style once they are all written."""
     if failure or app.builder.format != "html":
         return
     folder = Path(app.outdir)
+    places = []
     for page in sorted(folder.rglob("*.html")):
-        if page.relative_to(folder).parts[0] not in {"_static", "reports"}:
-            change(page, lighter(page.read_text(encoding="utf-8"), page))
+        place = page.relative_to(folder).as_posix()
+        if place.startswith(("_static/", "reports/")) or place in {"index.html", "404.html"}:
+            continue
+        places.append(place)
+        text = accessible(lighter(page.read_text(encoding="utf-8"), page))
+        change(page, with_head(text, place))
     style = folder / "_static" / "styles" / "pydata-sphinx-theme.css"
     change(style, without_icon_font(style.read_text(encoding="utf-8")))
+    change(folder / "404.html", NOT_FOUND.replace("{root}", address()))
+    if root := address():
+        content = "".join(f"<url><loc>{root}{p}</loc></url>\n" for p in places if not p.startswith("_"))
+        urls = f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{content}</urlset>\n'
+        change(folder / "sitemap.xml", '<?xml version="1.0" encoding="UTF-8"?>\n' + urls)
 
 
 def change(file: Path, text: str) -> None:
     """Write a file if it is not this text already."""
-    if file.read_text(encoding="utf-8") != text:
+    if not file.is_file() or file.read_text(encoding="utf-8") != text:
         file.write_text(text, encoding="utf-8")
 
 

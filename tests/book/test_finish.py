@@ -1,0 +1,69 @@
+"""What is done to a written page: icons, names for those who listen, a head, and a policy that holds."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+import finish
+import pytest
+
+PAGE = (
+    '<html data-theme="auto"><head><meta charset="utf-8" /><title>2. GAN</title>'
+    '<script>let a = localStorage.getItem("theme") || "auto";</script>'
+    '<script type="application/json">{}</script><script src="x.js"></script></head>'
+    '<body><button onclick="f(&quot;a&quot;)"></button>'
+    '<article class="bd-article"><h1>GAN</h1><p>How "do" <em>you</em>?</p>'
+)
+
+
+def test_an_icon_becomes_a_drawing() -> None:
+    page = finish.lighter(
+        '<i class="theme-switch fa-solid fa-sun fa-lg" data-mode="light"></i>', Path("a.html")
+    )
+    assert page.startswith('<i class="gc-icon theme-switch fa-lg" data-mode="light" aria-hidden="true"><svg')
+    assert finish.lighter(page, Path("a.html")) == page
+
+
+def test_an_unknown_icon_is_refused() -> None:
+    with pytest.raises(KeyError):
+        finish.lighter('<i class="fa-solid fa-no-such-icon"></i>', Path("a.html"))
+
+
+def test_the_style_has_no_icon_font() -> None:
+    style = "@font-face{font-family:Font Awesome\\ 6 Free;src:url(a)}"
+    style += '.fa-a:before,.fa-b:before{content:"\\f0c9"}p{color:red}'
+    assert finish.without_icon_font(style) == "p{color:red}"
+
+
+def test_a_long_signature_is_no_list_of_definitions() -> None:
+    page = finish.accessible(
+        '<dl>\n<dd><em class="sig-param">a</em>,</dd>\n<dd><em class="sig-param">b</em></dd>\n</dl>'
+    )
+    assert "<dl>" not in page and "<dd>" not in page and page.count("gc-argument") == 3
+
+
+def test_the_policy_allows_what_stands_in_the_page_and_nothing_else() -> None:
+    page = finish.with_head(PAGE, "chapters/a.html")
+    policy = page.split('content="')[1].split('"')[0]
+    assert "unsafe-eval" not in policy and policy.count("sha256-") == 2
+    for code in (page.split("<script>")[1].split("</script>")[0], 'f("a")'):
+        assert base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() in policy
+    assert finish.with_head(page, "chapters/a.html") == page
+
+
+def test_the_head_says_what_the_page_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = finish.with_head(PAGE, "chapters/a.html")
+    assert '<meta name="description" content="How &quot;do&quot; you?" />' in page
+    assert "prefers-color-scheme: dark" in page and 'data-theme="light"' in page and "<noscript>" in page
+    assert "canonical" not in page, "there is no address yet"
+    monkeypatch.setattr(finish.gcbook, "repository_url", lambda: "https://github.com/Ada/course")
+    page = finish.with_head(PAGE, "chapters/a.html")
+    assert '<link rel="canonical" href="https://ada.github.io/course/chapters/a.html" />' in page
+    assert 'content="https://ada.github.io/course/_static/social.png"' in page
+
+
+def test_a_description_ends_at_a_word() -> None:
+    text = finish.description(f"<h1>T</h1><p>{'word ' * 100}</p>")
+    assert text.endswith("word …") and len(text) <= finish.LONGEST + 2
