@@ -16,11 +16,12 @@ TORCH ?=
 JOBS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test check notebooks lint lab bench mutants lock clean clean-all
+.PHONY: help env book slides test check notebooks lint lab bench mutants lock clean clean-all
 
 help:
 	@echo "make book       build the book; the first time this sets up everything it needs"
 	@echo "make lab        open the chapters in JupyterLab"
+	@echo "make slides     a deck of slides for each chapter, offline, live figures included"
 	@echo "make test       every test: style, types, layers, units, notebooks, strict book, browser"
 	@echo "make check      the quick part of it: style, types, layers, units"
 	@echo "make notebooks  run every chapter, quickly"
@@ -40,6 +41,9 @@ env:
 
 book: env
 	@$(PY) tools/book.py $(if $(JOBS),--jobs $(JOBS))
+
+slides: env
+	@$(PY) tools/slides.py $(if $(JOBS),--jobs $(JOBS))
 
 test: env
 	@$(PY) tools/test.py

@@ -1,6 +1,13 @@
-"""Live figures that need no kernel: one import-free ES module and one anywidget class each."""
+"""Live figures that need no kernel: one import-free ES module and one anywidget class each. And controls that do."""
 
 from gencourse.widgets.dirac_game import DiracGame
+from gencourse.widgets.explorers import (
+    explore_codes,
+    explore_hybrid,
+    explore_masks,
+    explore_prior,
+    explore_ring_gan,
+)
 from gencourse.widgets.gan_lab import GanLab
 from gencourse.widgets.latent_explorer import LatentExplorer
 from gencourse.widgets.latent_planes import LatentPlanes
@@ -16,6 +23,11 @@ __all__ = [
     "MaskedDigit",
     "RunPlayer",
     "TradeOff",
+    "explore_codes",
+    "explore_hybrid",
+    "explore_masks",
+    "explore_prior",
+    "explore_ring_gan",
     "masked_digit_model",
     "record_run",
 ]

@@ -1,0 +1,157 @@
+"""The bound controls, driven as a reader drives them: sliders, run, pause, stop; and what the sliders change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from gencourse import widgets
+from gencourse.data import load
+from gencourse.widgets.explorers import Explorer
+
+DIGITS = load("mnist").take(512)
+MAKERS: dict[str, Callable[[], Explorer]] = {
+    "codes": lambda: widgets.explore_codes(DIGITS),
+    "ring": lambda: widgets.explore_ring_gan(),
+    "hybrid": lambda: widgets.explore_hybrid(DIGITS),
+    "prior": lambda: widgets.explore_prior(DIGITS),
+    "masks": lambda: widgets.explore_masks(DIGITS),
+}
+OTHER: dict[str, dict[str, Any]] = {
+    "codes": {"noise": 0.7, "code size": 2},
+    "ring": {"momentum": 0.5, "R1": 1.0, "loss": "hinge"},
+    "hybrid": {"λ": 20.0},
+    "prior": {"prior": "petals"},
+    "masks": {"mask ratio": 0.4},
+}
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[[str], Explorer]]:
+    made: list[Explorer] = []
+
+    def one(name: str) -> Explorer:
+        made.append(MAKERS[name]())
+        return made[-1]
+
+    yield one
+    for explorer in made:
+        explorer.close()
+
+
+def press(explorer: Explorer, name: str) -> None:
+    (row,) = (child for child in explorer.children if hasattr(child, "children"))
+    (button,) = (child for child in row.children if child.description == name)
+    button.click()
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    """Until it holds; a thread that never gets there is stopped by the test run's own limit."""
+    tick = threading.Event()
+    while not condition():
+        tick.wait(0.01)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_run_pause_and_stop(name: str, make: Callable[[str], Explorer]) -> None:
+    explorer = make(name)
+    start = explorer.picture.value
+    assert bytes(start).startswith(b"\x89PNG") and explorer.steps == 0 and not explorer.running
+    before = threading.active_count()
+
+    press(explorer, "run")
+    press(explorer, "run")  # a second press changes nothing
+    assert explorer.running and threading.active_count() == before + 1
+    wait(lambda: explorer.steps > 0)
+    press(explorer, "pause")
+    steps, there = explorer.steps, explorer.picture.value
+    assert not explorer.running and threading.active_count() == before
+    assert steps > 0 and there != start and explorer.line.value.startswith(f"step {steps}: ")
+
+    press(explorer, "run")
+    wait(lambda: explorer.steps > steps)
+    press(explorer, "stop")
+    assert explorer.steps == 0 and not explorer.running and explorer.picture.value == start
+
+
+@pytest.mark.parametrize(("name", "control"), [(n, c) for n, changed in OTHER.items() for c in changed])
+def test_a_control_changes_what_the_steps_do(
+    name: str, control: str, make: Callable[[str], Explorer]
+) -> None:
+    pictures = []
+    for value in (None, OTHER[name][control]):
+        explorer = make(name)
+        if value is not None:
+            explorer.controls[control].value = value
+        torch.manual_seed(0)
+        explorer.advance(3)
+        pictures.append(explorer.picture.value)
+    assert pictures[0] != pictures[1]
+
+
+@pytest.mark.parametrize(("name", "control"), [("codes", "code size"), ("prior", "prior")])
+def test_another_network_begins_anew(name: str, control: str, make: Callable[[str], Explorer]) -> None:
+    explorer = make(name)
+    explorer.advance(2)
+    explorer.controls[control].value = OTHER[name][control]
+    assert explorer.steps == 0
+
+
+def test_sliders_reach_the_run_that_is_going(make: Callable[[str], Explorer]) -> None:
+    explorer = make("ring")
+    explorer.advance(1)
+    session: Any = explorer.session
+    explorer.controls["momentum"].value, explorer.controls["R1"].value = 0.4, 0.7
+    explorer.controls["loss"].value = "wasserstein"
+    explorer.advance(1)
+    assert explorer.session is session and explorer.steps == 2
+    groups = [group for one in session.update.optimizers.values() for group in one.param_groups]
+    assert {group["betas"] for group in groups} == {(0.4, 0.99)}
+    assert (session.method.r1, session.method.loss) == (0.7, "wasserstein")
+
+
+def test_a_heavier_judge_costs_squared_error(make: Callable[[str], Explorer]) -> None:
+    errors = []
+    for weight in (0.0, 40.0):
+        explorer = make("hybrid")
+        explorer.controls["λ"].value = weight
+        explorer.advance(60)
+        errors.append(float(explorer.line.value.split("squared error ")[1].split()[0]))
+    assert errors[0] < errors[1]
+
+
+def test_a_larger_ratio_hides_more_of_the_same(make: Callable[[str], Explorer]) -> None:
+    session: Any = make("masks").session
+    few, many = session._mask(0.3), session._mask(0.8)
+    assert (few <= many).all() and few.sum(1).unique().tolist() == [round(0.3 * 49)]
+
+
+def test_an_error_in_the_thread_is_told(
+    make: Callable[[str], Explorer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explorer = make("codes")
+
+    def fail(settings: dict[str, Any]) -> None:
+        raise ArithmeticError("the loss is no longer a number")
+
+    monkeypatch.setattr(explorer.session, "step", fail)
+    explorer.run()
+    wait(lambda: not explorer.running)
+    explorer.pause()
+    assert explorer.line.value == "Stopped: the loss is no longer a number"
+
+
+def test_closing_ends_the_thread(make: Callable[[str], Explorer]) -> None:
+    explorer, before = make("masks"), threading.active_count()
+    explorer.run()
+    explorer.close()
+    assert threading.active_count() == before
+
+
+def test_pictures_that_the_network_cannot_take_are_refused() -> None:
+    with pytest.raises(ValueError, match="give pictures of 1×28×28"):
+        widgets.explore_masks(load("digits"))
