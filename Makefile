@@ -16,10 +16,12 @@ TORCH ?=
 JOBS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test check notebooks lint lab bench mutants lock clean clean-all
+.PHONY: help env book pdf epub test check notebooks lint lab bench mutants lock clean clean-all
 
 help:
 	@echo "make book       build the book; the first time this sets up everything it needs"
+	@echo "make pdf        the same as one PDF, printed by Chromium"
+	@echo "make epub       the same as an EPUB, for readers of books"
 	@echo "make lab        open the chapters in JupyterLab"
 	@echo "make test       every test: style, types, layers, units, notebooks, strict book, browser"
 	@echo "make check      the quick part of it: style, types, layers, units"
@@ -40,6 +42,12 @@ env:
 
 book: env
 	@$(PY) tools/book.py $(if $(JOBS),--jobs $(JOBS))
+
+pdf: book
+	@$(PY) tools/pdf.py
+
+epub: env
+	@$(PY) tools/book.py --format epub $(if $(JOBS),--jobs $(JOBS))
 
 test: env
 	@$(PY) tools/test.py
