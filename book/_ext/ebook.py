@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import ExitStack
+import unicodedata
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,36 @@ from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).resolve().parents[2]
 MATHJAX = ROOT / "book" / "_static" / "vendor" / "mathjax" / "tex-mml-chtml.js"
+STYLE = "gencourse-epub.css"
 LIVE = "A live figure stands here in the web edition of this book."
 WRAPPED = re.compile(r"\s*\\\[(.*)\\\]\s*", re.S)
 WEB_THEME = ("sphinx_book_theme", "pydata_sphinx_theme", "sphinx_thebe")
 TAG = re.compile(r"\\tag\{([^}]*)\}")
+
+
+def letter(variant: str, character: str) -> str:
+    """A letter or digit of an alphabet of its own: ("double-struck", "E") is 𝔼."""
+    try:
+        kind = re.sub("LATIN |LETTER ", "", unicodedata.name(character))  # CAPITAL E, SMALL E, DIGIT ONE
+    except ValueError:
+        return character
+    for name in (f"MATHEMATICAL {variant.upper()} {kind}", f"{variant.upper()} {kind}"):
+        with suppress(KeyError):
+            return unicodedata.lookup(name)
+    return character
+
+
+def plain(mathml: str) -> str:
+    """MathML that needs only what all readers know: they ignore alphabets given as attributes, and space after log."""
+
+    def token(match: re.Match[str]) -> str:
+        return "<" + match[1] + match[2] + match[4] + "".join(letter(match[3], one) for one in match[5]) + "<"
+
+    alphabets = r'<(m[in])([^>]*) mathvariant="(double-struck|script|fraktur|bold)"([^>]*>)([^<]*)<'
+    mathml = re.sub(alphabets, token, mathml)
+    return re.sub(
+        r"<mo>&#x2061;</mo>(?!<mo[^>]*>[(\[])", '<mo>&#x2061;</mo><mspace width="0.17em"></mspace>', mathml
+    )
 
 
 class MathML:
@@ -67,7 +94,7 @@ class MathML:
             found = self.page.evaluate("([tex, display]) => MathJax.tex2mml(tex, {display})", [tex, display])
             if "<merror" in found:
                 raise ExtensionError(f"MathJax cannot read the formula {tex!r}.")
-            self.done[key] = re.sub(r'\s*\n\s*|\s(?:data-mjx-[\w-]+)="[^"]*"', "", found)
+            self.done[key] = plain(re.sub(r'\s*\n\s*|\s(?:data-mjx-[\w-]+)="[^"]*"', "", found))
         return self.done[key]
 
     def close(self) -> None:
@@ -111,6 +138,9 @@ def use_mathml(app: Sphinx) -> None:
     """Choose the renderer before the builder asks for it, and silence the web theme, which the file does not use."""
     if app.builder.name == "epub":
         app.config.html_math_renderer = "mathml"
+        static = ROOT / "book" / "_static"
+        files = (path.relative_to(static).as_posix() for path in static.rglob("*") if path.is_file())
+        app.config.epub_exclude_files = [f"_static/{name}" for name in files if name != STYLE]
         for listeners in app.events.listeners.values():
             listeners[:] = [one for one in listeners if not one.handler.__module__.startswith(WEB_THEME)]
 
