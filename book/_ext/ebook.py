@@ -6,11 +6,13 @@ system's Chromium, and the MathML that it makes goes into the file.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import unicodedata
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bs4 import BeautifulSoup
@@ -20,7 +22,7 @@ from sphinx.config import Config
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).resolve().parents[2]
-MATHJAX = ROOT / "book" / "_static" / "vendor" / "mathjax" / "tex-mml-chtml.js"
+MATHJAX = ROOT / "book" / "_static" / "vendor" / "mathjax" / "startup.js"
 STYLE = "gencourse-epub.css"
 LIVE = "A live figure stands here in the web edition of this book."
 WRAPPED = re.compile(r"\s*\\\[(.*)\\\]\s*", re.S)
@@ -77,8 +79,11 @@ class MathML:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         self.stack.callback(browser.close)
         self.page = browser.new_page()
-        self.page.evaluate("window.MathJax = {startup: {typeset: false}}")
-        self.page.add_script_tag(path=str(MATHJAX))
+        settings = json.dumps({"loader": {"load": ["core", "input/tex"]}, "startup": {"typeset": False}})
+        blank = Path(self.stack.enter_context(TemporaryDirectory())) / "blank.html"
+        script = f'<script>window.MathJax = {settings}</script><script src="{MATHJAX.as_uri()}"></script>'
+        blank.write_text(script, encoding="utf-8")
+        self.page.goto(blank.as_uri())
         self.page.evaluate("MathJax.startup.promise")
 
     def __call__(self, tex: str, display: bool) -> str:
@@ -94,7 +99,7 @@ class MathML:
             found = self.page.evaluate("([tex, display]) => MathJax.tex2mml(tex, {display})", [tex, display])
             if "<merror" in found:
                 raise ExtensionError(f"MathJax cannot read the formula {tex!r}.")
-            self.done[key] = plain(re.sub(r'\s*\n\s*|\s(?:data-mjx-[\w-]+)="[^"]*"', "", found))
+            self.done[key] = plain(re.sub(r'\s*\n\s*|\s(?:data-[\w-]+)="[^"]*"', "", found))
         return self.done[key]
 
     def close(self) -> None:
