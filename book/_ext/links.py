@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,11 @@ def preview(soup: BeautifulSoup, name: str, anchor: str) -> str:
     elif kind == "equation":
         title = place.find_previous(re.compile("h[1-6]"))
         parts = [str(place), f"<p>{title.get_text().rstrip('#')}</p>" if title else ""]
+    elif kind == "term":
+        names = [place, *takewhile(lambda name: name.name == "dt", place.find_next_siblings())]
+        says = place.find_next("dd")
+        parts = [f"<p><strong>{' · '.join(name.get_text().rstrip('#') for name in names)}</strong></p>"]
+        parts += [str(line) for line in says.find_all("p")] if says else []
     else:
         parts = [str(line) for line in place.find_all("p")]
     text = re.sub(r'\s(id|role|class="headerlink")="[^"]*"', "", "".join(parts))
