@@ -16,10 +16,12 @@ TORCH ?=
 JOBS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env book slides test check notebooks lint lab bench mutants lock clean clean-all
+.PHONY: help env book pdf epub slides test check notebooks lint lab bench mutants lock clean clean-all
 
 help:
 	@echo "make book       build the book; the first time this sets up everything it needs"
+	@echo "make pdf        the same as one PDF, printed by Chromium"
+	@echo "make epub       the same as an EPUB, for readers of books"
 	@echo "make lab        open the chapters in JupyterLab"
 	@echo "make slides     a deck of slides for each chapter, offline, live figures included"
 	@echo "make test       every test: style, types, layers, units, notebooks, strict book, browser"
@@ -44,6 +46,12 @@ book: env
 
 slides: env
 	@$(PY) tools/slides.py $(if $(JOBS),--jobs $(JOBS))
+
+pdf: book
+	@$(PY) tools/pdf.py
+
+epub: env
+	@$(PY) tools/book.py --format epub $(if $(JOBS),--jobs $(JOBS))
 
 test: env
 	@$(PY) tools/test.py

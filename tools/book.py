@@ -3,6 +3,7 @@
     python tools/book.py                                        the book, in _build/html
     python tools/book.py --preset smoke --path-output _build/smoke     a quick one, for the tests
     python tools/book.py --jobs 1                               one chapter at a time, on all cores
+    python tools/book.py --format epub                          the book as an EPUB, in _build/epub
 
 First the outdated chapters are executed side by side into a cache (execute.py); if all succeed, Sphinx builds the
 pages from the cache. The preset is --preset, else GENCOURSE_PRESET, else "book". With --path-output DIR the pages
@@ -45,7 +46,7 @@ def signature(preset: str) -> str:
 
 def start_afresh(build: Path) -> None:
     """Remove the pages, so that none is left of a chapter that is gone; keep the executed notebooks."""
-    for name in ("html", ".doctrees"):
+    for name in ("html", "epub", ".doctrees"):
         shutil.rmtree(build / name, ignore_errors=True)
 
 
@@ -62,6 +63,7 @@ def main() -> int:
     parser.add_argument("--preset", default=os.environ.get("GENCOURSE_PRESET", "book"))
     parser.add_argument("--path-output", type=Path, default=ROOT, help="folder that gets the _build folder")
     parser.add_argument("--jobs", type=at_least_one, help="chapters at a time (default: as many as cores)")
+    parser.add_argument("--format", choices=["html", "epub"], default="html", help="web pages, or one EPUB")
     options = parser.parse_args()
 
     output = options.path_output.resolve()
@@ -89,12 +91,15 @@ def main() -> int:
 
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", "."]
     command += ["-W", "--keep-going", "-n", "--path-output", str(output)]
+    if options.format != "html":
+        command += ["--builder", "custom", "--custom-builder", options.format]
     code = subprocess.run(command, cwd=ROOT).returncode
     if code:
         print(f"\nThe book was not built (preset {options.preset}): see above.", file=sys.stderr)
         return code
     stamp.write_text(now)
-    print(f"\nThe book is built (preset {options.preset}). Open {build / 'html' / 'index.html'}")
+    made = {"html": build / "html" / "index.html", "epub": build / "epub" / "gencourse.epub"}
+    print(f"\nThe book is built (preset {options.preset}). Open {made[options.format]}")
     return 0
 
 

@@ -267,7 +267,12 @@ def anchor(tag: str) -> str:
 
 def entry(tag: str) -> str:
     """The id of an equation's entry in the ledger."""
-    return "ledger-" + tag.replace(".", "-")
+    return "ledger-" + tag.replace(".", "-").lower()
+
+
+def tag_of(name: str) -> str:
+    """The number behind an anchor or an entry: "eq-a-1" and "ledger-a-1" are (A.1)."""
+    return name.split("-", 1)[1].replace("-", ".").upper()
 
 
 def page(ledger: Ledger) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
     for block in doctree.findall(nodes.math_block):
         for anchor in block["ids"]:
             if anchor.startswith("eq-"):
-                found["equation " + anchor[3:].replace("-", ".")] = (page, anchor)
+                found["equation " + ledger.tag_of(anchor)] = (page, anchor)
     for section in doctree.findall(nodes.section):
         if match := TITLED.match(section.next_node(nodes.title).astext()):  # type: ignore[union-attr]
             found[f"{match[1].lower()} {match[2]}"] = (page, section["ids"][0])
@@ -120,7 +121,7 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
     for container in doctree.findall(nodes.container):
         for anchor in container["ids"]:
             if anchor.startswith("ledger-"):
-                found["entry " + anchor[7:].replace("-", ".")] = (page, anchor)
+                found["entry " + ledger.tag_of(anchor)] = (page, anchor)
     if page == "book/errata":
         for row in doctree.findall(nodes.row):
             number = re.sub(DASH, "-", row[0].astext())
@@ -205,7 +206,7 @@ def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for block in list(doctree.findall(nodes.math_block)):
         for anchor in block["ids"]:
             if anchor.startswith("eq-"):
-                tag = anchor[3:].replace("-", ".")
+                tag = ledger.tag_of(anchor)
                 number = nodes.paragraph("", "", reference(f"entry {tag}", f"({tag})"), classes=["gc-number"])
                 row = nodes.container("", classes=["gc-numbered"])
                 block.parent.replace(block, row)
@@ -256,6 +257,11 @@ def preview(soup: BeautifulSoup, name: str, anchor: str) -> str:
     elif kind == "equation":
         title = place.find_previous(re.compile("h[1-6]"))
         parts = [str(place), f"<p>{title.get_text().rstrip('#')}</p>" if title else ""]
+    elif kind == "term":
+        names = [place, *takewhile(lambda name: name.name == "dt", place.find_next_siblings())]
+        says = place.find_next("dd")
+        parts = [f"<p><strong>{' · '.join(name.get_text().rstrip('#') for name in names)}</strong></p>"]
+        parts += [str(line) for line in says.find_all("p")] if says else []
     else:
         parts = [str(line) for line in place.find_all("p")]
     text = re.sub(r'\s(id|role|class="headerlink")="[^"]*"', "", "".join(parts))

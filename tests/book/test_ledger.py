@@ -63,6 +63,7 @@ def test_an_appendix_numbers_its_equations_with_a_letter(tmp_path: Path) -> None
     assert ledger.problems(found) == []
     assert "## Appendix A" in ledger.page(found)
     assert ledger.anchor("A.1") == "eq-a-1"
+    assert ledger.tag_of(ledger.anchor("A.1")) == ledger.tag_of(ledger.entry("A.1")) == "A.1"
     wrong = page.replace("tag{A.1}", "tag{1.2}"), page.replace("By (A.1)", "By (A.3)"), page + " $\\tag{A.2}$"
     for page, message in zip(
         wrong, ("is not 'chapter.number'", "equation (A.3)", "stands outside"), strict=True

@@ -18,7 +18,7 @@ def test_it_is_answered_with_the_keyboard(browser: Browser, base: str) -> None:
     summaries = first.locator("summary")
     summaries.nth(0).focus()
     page.keyboard.press("Enter")
-    expect(first.get_by_text("square of the mean")).to_be_visible()
+    expect(first.get_by_text("This is the square of the mean")).to_be_visible()
     expect(score).to_contain_text("0 of 1 right at the first try; 11 questions left")
     page.keyboard.press("Tab")
     page.keyboard.press("Space")

@@ -1,0 +1,189 @@
+"""What an EPUB needs and a web page does not: formulas as MathML, well-formed pages without scripts, folds open.
+
+Does nothing for other builders. Readers of EPUB run no MathJax; so MathJax runs here, once for each formula, in the
+system's Chromium, and the MathML that it makes goes into the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import unicodedata
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bs4 import BeautifulSoup
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import ExtensionError
+
+ROOT = Path(__file__).resolve().parents[2]
+MATHJAX = ROOT / "book" / "_static" / "vendor" / "mathjax" / "startup.js"
+STYLE = "gencourse-epub.css"
+LIVE = "A live figure stands here in the web edition of this book."
+WRAPPED = re.compile(r"\s*\\\[(.*)\\\]\s*", re.S)
+WEB_THEME = ("sphinx_book_theme", "pydata_sphinx_theme", "sphinx_thebe")
+TAG = re.compile(r"\\tag\{([^}]*)\}")
+
+
+def letter(variant: str, character: str) -> str:
+    """A letter or digit of an alphabet of its own: ("double-struck", "E") is 𝔼."""
+    try:
+        kind = re.sub("LATIN |LETTER ", "", unicodedata.name(character))  # CAPITAL E, SMALL E, DIGIT ONE
+    except ValueError:
+        return character
+    for name in (f"MATHEMATICAL {variant.upper()} {kind}", f"{variant.upper()} {kind}"):
+        with suppress(KeyError):
+            return unicodedata.lookup(name)
+    return character
+
+
+def plain(mathml: str) -> str:
+    """MathML that needs only what all readers know: they ignore alphabets given as attributes, and space after log."""
+
+    def token(match: re.Match[str]) -> str:
+        return "<" + match[1] + match[2] + match[4] + "".join(letter(match[3], one) for one in match[5]) + "<"
+
+    alphabets = r'<(m[in])([^>]*) mathvariant="(double-struck|script|fraktur|bold)"([^>]*>)([^<]*)<'
+    mathml = re.sub(alphabets, token, mathml)
+    return re.sub(
+        r"<mo>&#x2061;</mo>(?!<mo[^>]*>[(\[])", '<mo>&#x2061;</mo><mspace width="0.17em"></mspace>', mathml
+    )
+
+
+class MathML:
+    """Turns TeX into MathML; keeps a browser open until it is closed."""
+
+    def __init__(self) -> None:
+        self.done: dict[tuple[str, bool], str] = {}
+        self.stack = ExitStack()
+        self.page: Any = None
+
+    def open(self) -> None:
+        """Start Chromium with MathJax in an empty page."""
+        sys.path.insert(0, str(ROOT))
+        from playwright.sync_api import sync_playwright
+
+        from tools.system import find_chromium
+
+        chromium = find_chromium()
+        if not chromium:
+            raise ExtensionError(
+                "an EPUB needs a Chromium or Chrome, which turns its formulas into MathML: none here."
+            )
+        playwright = self.stack.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        self.stack.callback(browser.close)
+        self.page = browser.new_page()
+        settings = json.dumps({"loader": {"load": ["core", "input/tex"]}, "startup": {"typeset": False}})
+        blank = Path(self.stack.enter_context(TemporaryDirectory())) / "blank.html"
+        script = f'<script>window.MathJax = {settings}</script><script src="{MATHJAX.as_uri()}"></script>'
+        blank.write_text(script, encoding="utf-8")
+        self.page.goto(blank.as_uri())
+        self.page.evaluate("MathJax.startup.promise")
+
+    def __call__(self, tex: str, display: bool) -> str:
+        """A formula as MathML.
+
+        Raises:
+            ExtensionError: MathJax cannot read it.
+        """
+        key = (tex, display)
+        if key not in self.done:
+            if self.page is None:
+                self.open()
+            found = self.page.evaluate("([tex, display]) => MathJax.tex2mml(tex, {display})", [tex, display])
+            if "<merror" in found:
+                raise ExtensionError(f"MathJax cannot read the formula {tex!r}.")
+            self.done[key] = plain(re.sub(r'\s*\n\s*|\s(?:data-[\w-]+)="[^"]*"', "", found))
+        return self.done[key]
+
+    def close(self) -> None:
+        """Give the browser back."""
+        self.stack.close()
+        self.page = None
+
+
+CONVERT = MathML()
+
+
+def inline(self: Any, node: nodes.math) -> None:
+    """Write a formula in the text."""
+    self.body.append(CONVERT(node.astext(), display=False))
+    raise nodes.SkipNode
+
+
+def block(self: Any, node: nodes.math_block) -> None:
+    """Write a displayed formula, with its number beside it."""
+    text = node.astext()
+    wrapped = WRAPPED.fullmatch(text)
+    tex = wrapped[1] if wrapped else text
+    number = TAG.findall(tex)
+    tex = TAG.sub("", tex).strip()
+    if not wrapped and "\\\\" in tex and "\\begin" not in tex:
+        tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
+    self.body.append(self.starttag(node, "div", CLASS="math"))
+    self.body.append(CONVERT(tex, display=True))
+    self.body.extend(f'<span class="eqno">({tag})</span>' for tag in number)
+    self.body.append("</div>\n")
+    raise nodes.SkipNode
+
+
+def set_version(app: Sphinx, config: Config) -> None:
+    """An EPUB has to say which version it is."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    config.version = re.search(r'^version = "(.+)"', text, re.M)[1]  # type: ignore[index]
+
+
+def use_mathml(app: Sphinx) -> None:
+    """Choose the renderer before the builder asks for it, and silence the web theme, which the file does not use."""
+    if app.builder.name == "epub":
+        app.config.html_math_renderer = "mathml"
+        static = ROOT / "book" / "_static"
+        files = (path.relative_to(static).as_posix() for path in static.rglob("*") if path.is_file())
+        app.config.epub_exclude_files = [f"_static/{name}" for name in files if name != STYLE]
+        for listeners in app.events.listeners.values():
+            listeners[:] = [one for one in listeners if not one.handler.__module__.startswith(WEB_THEME)]
+
+
+def well_formed(body: str) -> str:
+    """A page's HTML as XHTML: no scripts, everything closed, what is folded is open."""
+    soup = BeautifulSoup(body, "html.parser")
+    for script in soup.find_all("script"):
+        if "widget-view" in script.get("type", ""):
+            note = soup.new_tag("p", attrs={"class": "gc-live"})
+            note.string = LIVE
+            script.replace_with(note)
+        else:
+            script.decompose()
+    for fold in soup.find_all("details"):
+        fold["open"] = "open"
+    for button in soup.find_all(["button", "input"]):
+        button.decompose()
+    return soup.decode(formatter="minimal")
+
+
+def tidy(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Make a page fit for an EPUB."""
+    if app.builder.name == "epub" and context.get("body"):
+        context["body"] = well_formed(context["body"])
+        context["script_files"] = []
+
+
+def finish(app: Sphinx, failure: Exception | None) -> None:
+    """Close the browser."""
+    CONVERT.close()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.connect("config-inited", set_version)
+    app.connect("builder-inited", use_mathml, priority=1)
+    app.connect("html-page-context", tidy, priority=950)
+    app.connect("build-finished", finish)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": False}

@@ -1,0 +1,87 @@
+"""The first time that a chapter uses a word of the glossary, the word leads there.
+
+Chapters are plain Markdown and name no glossary. Words are found as links.py finds mentions: in prose only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import links
+from docutils import nodes
+from sphinx.application import Sphinx
+
+GLOSSARY = "book/glossary"
+
+
+def collect(app: Sphinx, doctree: nodes.document) -> None:
+    """Note where the glossary explains each English word: the first name of its entry."""
+    if app.env.docname == GLOSSARY:
+        for entry in doctree.findall(nodes.definition_list_item):
+            term = entry.next_node(nodes.term)
+            if term is not None and term["ids"]:
+                links.targets(app.env)[f"term {term.astext().lower()}"] = (GLOSSARY, term["ids"][0])
+
+
+def split(text: str, words: Collection[str]) -> Iterator[tuple[str, str | None]]:
+    """Cut a text at the first use of each of these words.
+
+    Args:
+        text: prose.
+        words: what to look for, in small letters; the plural counts, and of two the longer one.
+
+    Yields:
+        (piece, word): the pieces joined give the text; word is None for what lies between.
+    """
+    left = sorted(words, key=len, reverse=True)
+    done = at = 0
+    while left:
+        pattern = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in left)
+        match = re.compile(rf"(?<![\w-])({pattern})(?:s|es)?(?![\w-])", re.I).search(text, at)
+        if not match:
+            break
+        word = " ".join(match[1].lower().split())
+        if match.start() > done:
+            yield text[done : match.start()], None
+        yield match[0], word
+        done = at = match.end()
+        left.remove(word)
+    if done < len(text):
+        yield text[done:], None
+
+
+def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Lead the first use of each word in a chapter to the glossary."""
+    if app.builder.format != "html" or not links.CHAPTER.fullmatch(docname):
+        return
+    places = {
+        name.removeprefix("term "): place
+        for name, place in links.targets(app.env).items()
+        if name.startswith("term ")
+    }
+    for parent in list(links.prose(doctree)):
+        links.joined(parent)
+        for child in [child for child in parent.children if isinstance(child, nodes.Text)]:
+            pieces = []
+            for words, name in split(str(child), places):
+                if name is None:
+                    pieces.append(nodes.Text(words))
+                    continue
+                page, anchor = places.pop(name)
+                address = f"{app.builder.get_relative_uri(docname, page)}#{anchor}"
+                pieces.append(
+                    nodes.reference(
+                        words, words, refuri=address, internal=True, classes=["gc-link", "gc-term"]
+                    )
+                )
+            if len(pieces) > 1 or (pieces and not isinstance(pieces[0], nodes.Text)):
+                parent.replace(child, pieces)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.connect("doctree-read", collect, priority=610)
+    app.connect("doctree-resolved", link, priority=790)  # before links.link, which leaves links alone
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,62 @@
+"""What goes into the EPUB is well-formed, has its formulas as MathML, and needs no script."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+
+import ebook
+import pytest
+from sphinx.errors import ExtensionError
+
+from tools.system import find_chromium
+
+
+@pytest.fixture(scope="module")
+def mathml() -> Iterator[ebook.MathML]:
+    if not find_chromium():
+        pytest.skip("There is no Chromium or Chrome, which makes the MathML.")
+    convert = ebook.MathML()
+    yield convert
+    convert.close()
+
+
+def test_a_formula_becomes_mathml(mathml: ebook.MathML) -> None:
+    found = ElementTree.fromstring(mathml(r"\mathbb{E}_p \tfrac12 \mathcal{L} \le \log x", display=True))
+    words = "".join(found.itertext())
+    assert found.tag.endswith("}math") and found.get("display") == "block"
+    assert {"𝔼", "ℒ", "≤", "log"} <= {piece.strip() for piece in found.itertext()}, words
+    assert "mathvariant" not in mathml(r"\mathbb{E}", display=False)
+
+
+def test_a_formula_that_cannot_be_read_stops_the_build(mathml: ebook.MathML) -> None:
+    with pytest.raises(ExtensionError, match=r"\\frac\{1"):
+        mathml(r"\frac{1", display=False)
+
+
+@pytest.mark.parametrize(
+    ("variant", "character", "expected"),
+    [
+        ("double-struck", "E", "𝔼"),
+        ("double-struck", "R", "ℝ"),
+        ("double-struck", "1", "𝟙"),
+        ("script", "N", "𝒩"),
+        ("script", "L", "ℒ"),
+        ("bold", "x", "𝐱"),
+        ("bold", "→", "→"),
+    ],
+)
+def test_letters_of_other_alphabets(variant: str, character: str, expected: str) -> None:
+    assert ebook.letter(variant, character) == expected
+
+
+def test_a_page_is_closed_open_and_without_scripts() -> None:
+    page = (
+        '<p>a<br>b &lt; c</p><details><summary>Proof</summary><img src="x.png" alt="x"></details>'
+        '<script type="application/vnd.jupyter.widget-view+json">{}</script><script>1 < 2</script><button>B</button>'
+    )
+    found = ebook.well_formed(page)
+    tree = ElementTree.fromstring(f"<div>{found}</div>")
+    assert tree.find("details").get("open") == "open"  # type: ignore[union-attr]
+    assert "script" not in found and "button" not in found
+    assert ebook.LIVE in found

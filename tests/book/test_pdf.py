@@ -1,0 +1,81 @@
+"""The pieces of the PDF are put together: every link leads to its place, sheets are numbered through."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tools.system import find_chromium
+
+pypdf = pytest.importorskip("pypdf")  # a tool of the book, not of the package
+from tools import pdf  # noqa: E402 (needs pypdf)
+
+ONE = """<main class="bd-main"><article class="bd-article"><h1>One</h1><h2 id="start">Start</h2><p>text</p>
+<details><summary>Proof</summary><p>folded words</p></details>
+<p style="break-before:page"><a href="two.html#end">to the end</a> <a href="#start">up</a>
+<a href="https://example.org/">out</a> <a href="picture.svg">picture</a></p></article></main>"""
+TWO = """<main class="bd-main"><article class="bd-article"><h1>Two</h1><p>text</p>
+<h2 id="end" style="break-before:page">End</h2><a href="one.html">first page</a> %s</article></main>"""
+
+
+def built(folder: Path, more: str = "") -> tuple[pypdf.PdfReader, list[str]]:
+    """A book of two pages, printed and joined."""
+    chromium = find_chromium()
+    if not chromium:
+        pytest.skip("There is no Chromium or Chrome to print with.")
+    (folder / "one.html").write_text(ONE, encoding="utf-8")
+    (folder / "two.html").write_text(TWO % more, encoding="utf-8")
+    about = {"title": "A & B", "author": "Somebody", "edition": "First"}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        pieces: list[pdf.Piece] = []
+        number = 1
+        for name, part in (("one", ""), ("two", "Part")):
+            pieces.append(pdf.print_piece(page, folder, name, part, number))
+            number += len(pieces[-1].pdf.pages)
+        page.set_content(pdf.front(pieces, about))
+        printed = io.BytesIO(page.pdf(prefer_css_page_size=True))
+        browser.close()
+    book, missing = pdf.join(pdf.Piece("", "Contents", pypdf.PdfReader(printed)), pieces)
+    out = io.BytesIO()
+    book.write(out)
+    return pypdf.PdfReader(out), missing
+
+
+def links(book: pypdf.PdfReader) -> dict[int, list[int | str]]:
+    """Sheet -> where its links lead: sheets of the book, or addresses."""
+    sheets = {page.indirect_reference.idnum: number for number, page in enumerate(book.pages)}
+    found: dict[int, list[int | str]] = {}
+    for number, link, _ in pdf.annotations(book):
+        entry = link.get_object()
+        target = sheets[entry["/Dest"][0].idnum] if "/Dest" in entry else str(entry["/A"]["/URI"])
+        found.setdefault(number, []).append(target)
+    return found
+
+
+def test_two_pages_become_one_book(tmp_path: Path) -> None:
+    book, missing = built(tmp_path)
+    # title, contents, then two sheets for each page
+    assert len(book.pages) == 6
+    assert missing == []
+    assert links(book) == {1: [2, 4], 3: [5, 2, "https://example.org/"], 5: [2]}
+    texts = [page.extract_text() for page in book.pages]
+    assert "A & B" in texts[0] and "Part" in texts[1]
+    assert "folded words" in texts[2]
+    assert [text.split() for text in texts[3:]] and all(str(n) in texts[n + 1].split() for n in (1, 2, 3, 4))
+    assert list(book.page_labels) == ["i", "ii", "1", "2", "3", "4"]
+    titles = [item.title for item in book.outline if not isinstance(item, list)]
+    assert titles == ["Contents", "One", "Two"]
+    assert [[one.title for one in item] for item in book.outline if isinstance(item, list)] == [
+        ["Start"],
+        ["End"],
+    ]
+
+
+def test_a_link_that_leads_to_nothing_is_named(tmp_path: Path) -> None:
+    _, missing = built(tmp_path, '<a href="one.html#nowhere">x</a>')
+    assert len(missing) == 1 and "one.html#nowhere" in missing[0]

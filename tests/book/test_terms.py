@@ -1,0 +1,36 @@
+"""The first use of a word leads to the glossary, and nothing else does."""
+
+from __future__ import annotations
+
+import pytest
+import terms
+
+WORDS = {"code", "encoder", "context encoder", "score", "f-divergence"}
+
+
+def found(text: str) -> list[tuple[str, str]]:
+    pieces = list(terms.split(text, WORDS))
+    assert "".join(words for words, _ in pieces) == text
+    return [(words, name) for words, name in pieces if name]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The code of a code.", [("code", "code")]),
+        ("Codes and\nscores", [("Codes", "code"), ("scores", "score")]),
+        (
+            "a context\nencoder and an encoder",
+            [("context\nencoder", "context encoder"), ("encoder", "encoder")],
+        ),
+        (
+            "an encoder, then a context encoder",
+            [("encoder", "encoder"), ("context encoder", "context encoder")],
+        ),
+        ("an autoencoder decodes; re-code, code-book, underscore", []),
+        ("f-divergences", [("f-divergences", "f-divergence")]),
+        ("", []),
+    ],
+)
+def test_first_uses(text: str, expected: list[tuple[str, str]]) -> None:
+    assert found(text) == expected
