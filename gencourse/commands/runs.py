@@ -128,7 +128,7 @@ def write_pictures(folder: Path, method: Method, history: History, test: ImageDa
 @torch.no_grad()
 def interleaved(method: Method, test: ImageDataset, seed: int = 0) -> Tensor:
     """Pictures and, in the row below, what the method makes of them."""
-    from gencourse.studies.measured import told
+    from gencourse.evaluation.panel import told
 
     x, y = next(iter(test.batches(len(test), device=method.device)))
     with seeded(seed):

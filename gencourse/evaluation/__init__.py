@@ -14,6 +14,7 @@ from gencourse.evaluation.classifier import (
 from gencourse.evaluation.codes import ClusterResult, CodeReport, cluster_result, code_report, label_probe
 from gencourse.evaluation.divergence import kl_estimate
 from gencourse.evaluation.features import features_of, kmeans_purity, linear_probe, two_sample_accuracy
+from gencourse.evaluation.panel import MEANING, Panel, panel
 from gencourse.evaluation.pictures import errors_of, psnr, reconstruction_error, ssim
 from gencourse.evaluation.samples import (
     choose_sigma,
@@ -29,12 +30,14 @@ from gencourse.evaluation.samples import (
 
 __all__ = [
     "CLASSIFIER_WEIGHTS",
+    "MEANING",
     "PCA",
     "ClusterResult",
     "CodeMixture",
     "CodeReport",
     "DigitClassifier",
     "MeanPicture",
+    "Panel",
     "auroc",
     "choose_sigma",
     "class_entropy",
@@ -55,6 +58,7 @@ __all__ = [
     "linear_probe",
     "mode_coverage",
     "nearest_neighbours",
+    "panel",
     "parzen_log_likelihood",
     "precision_recall",
     "psnr",

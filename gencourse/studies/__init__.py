@@ -42,7 +42,7 @@ from gencourse.studies.mae import (
     trained_mae,
 )
 from gencourse.studies.masked_digit import AnyShare
-from gencourse.studies.measured import MEANING, Measured, measure
+from gencourse.studies.panel import BASELINES, LEARNT, PANEL, chimeras, panel_method, panel_row
 
 STUDIES = {
     study.name: study
@@ -67,6 +67,7 @@ STUDIES = {
         MASK_RATIO,
         ANOMALY,
         MAE_VARIANTS,
+        PANEL,
     )
 }
 
@@ -74,19 +75,21 @@ __all__ = [
     "ANOMALY",
     "AUGMENTATION",
     "AUGMENTATION_AAE",
+    "BASELINES",
     "CLUSTERS",
     "CODE_PANEL",
     "FEW_LABELS",
     "FEW_LABELS_AAE",
     "INPAINTING",
     "JUDGE_AHEAD",
+    "LEARNT",
     "LONGER_TUNING",
     "MAE_PASSES",
     "MAE_VARIANTS",
     "MASK_RATIO",
-    "MEANING",
     "OVERFITTING",
     "OVER_TIME",
+    "PANEL",
     "RATE_DISTORTION",
     "RESTORING",
     "RESULTS",
@@ -97,15 +100,16 @@ __all__ = [
     "AgreeingGAN",
     "AnyShare",
     "LabelsOnly",
-    "Measured",
     "Study",
     "augmentation",
+    "chimeras",
     "fine_tune",
     "from_few",
     "hidden_errors",
     "labelled",
-    "measure",
     "middle_square",
+    "panel_method",
+    "panel_row",
     "pretrain",
     "read",
     "reproduce",
