@@ -27,6 +27,7 @@ from gencourse.evaluation.samples import (
     parzen_log_likelihood,
     precision_recall,
 )
+from gencourse.evaluation.uncertainty import extrapolated_distance, frechet_bias, seed_interval
 
 __all__ = [
     "CLASSIFIER_WEIGHTS",
@@ -48,7 +49,9 @@ __all__ = [
     "conditional_mean",
     "digit_classifier",
     "errors_of",
+    "extrapolated_distance",
     "features_of",
+    "frechet_bias",
     "frechet_distance",
     "frechet_from_features",
     "kernel_distance",
@@ -64,6 +67,7 @@ __all__ = [
     "psnr",
     "reconstruction_error",
     "score_digits",
+    "seed_interval",
     "share_right",
     "ssim",
     "threshold_at",

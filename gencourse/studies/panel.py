@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,7 +51,7 @@ BASELINES = ("PCA", "GMM", "k-means", "raw pixels", "memory")
 class _AAE(AAE):
     """The AAE with a step for reconstruction like the other methods': its own suits many passes."""
 
-    rates = {**AAE.rates, "autoencoder": 2e-3}
+    rates: Mapping[str, float] = {**AAE.rates, "autoencoder": 2e-3}
 
 
 def chimeras(data: ImageDataset, seed: int = 0) -> ImageDataset:
