@@ -370,6 +370,15 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "label_probe": lambda: dict(
             codes=numbers(20, 2), labels=labels(20, 2), test_codes=numbers(6, 2), test_labels=labels(6, 2)
         ),
+        "extrapolated_distance": lambda: dict(a=numbers(40, 2), b=numbers(48, 2)),
+        "frechet_bias": lambda: dict(width=3, n=20, m=30, std=2.0),
+        "seed_interval": lambda: dict(values=(1.0, 2.0, 4.0)),
+        "Panel": lambda: dict(
+            figures={"psnr": 9.0}, missing={"sample": "It cannot."}, cost={"parameters": 4.0}, pictures=20
+        ),
+        "panel": lambda: dict(
+            method=linear_decoder(), test=images(24), train=images(24), pictures=24, comparisons=False
+        ),
         "features_of": lambda: dict(features=flat),
         "linear_probe": lambda: dict(
             features=numbers(20, 2),
@@ -415,6 +424,13 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
                 {"ratio": q, "error_at_three_quarters": q, "fine_tuned": 0.9, "probed": 0.8}
                 for q in (0.5, 0.75)
             ]
+        ),
+        "distance_line": lambda: dict(distances={"a": {100: 3.0, 200: 2.0}}, limits={"a": 1.0}),
+        "panel_points": lambda: dict(
+            rows=[{"method": "a", "error": 2.0, "distance": 9.0}], across="error", up="distance"
+        ),
+        "task_chart": lambda: dict(
+            rows=[{"method": "a", "error": 2.0}, {"method": "b", "error": 1.0}], tasks={"t": ("error", False)}
         ),
         "position_map": lambda: dict(positions=numbers(4, 8), side=2, places=((0, 1), (1, 1))),
         "panel": lambda: dict(method=linear_decoder(), history=history(), test=images(24)),

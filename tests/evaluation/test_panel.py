@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from types import SimpleNamespace
 
 import pytest
@@ -82,7 +83,8 @@ def test_probes_see_as_many_labels_as_their_names_say(
         seen.append(len(features))
         return 0.5
 
-    monkeypatch.setattr("gencourse.evaluation.panel.linear_probe", spy)
+    # the function of that name hides the module
+    monkeypatch.setattr(importlib.import_module("gencourse.evaluation.panel"), "linear_probe", spy)
     found = panel(memory(train), test, train, comparisons=False).figures
     assert seen == [100, 300]  # of 300 pictures no probe of 1000 is claimed
     assert {k for k in found if k.startswith("probe")} == {"probe_accuracy_100", "probe_accuracy"}

@@ -188,3 +188,25 @@ def test_a_table_is_text_in_a_terminal_and_a_table_in_a_notebook() -> None:
     with pytest.raises(ValueError, match="rows has 0 entries"):
         figures.table([])
     figures.cross_entropy_floor()
+
+
+def test_figures_of_chapter_seven() -> None:
+    rows = [
+        {"method": m, "seed": s, "error": 2.0 + s + k, "distance": 9.0 - s}
+        for s in range(3)
+        for k, m in enumerate(("a", "b"))
+    ]
+    half = [{"method": "c", "seed": 0, "error": 5.0}]
+    figures.panel_points([*rows, *half], "error", "distance", ("x", "y"), ("b",))
+    named = {t.get_text() for t in plt.gcf().axes[0].texts}
+    assert named == {"a", "b"}  # the third has no distance, so no place
+    figures.task_chart([*rows, *half], {"first": ("error", False), "second": ("distance", True)})
+    texts = [t.get_text() for t in plt.gcf().axes[0].texts]
+    assert texts == ["3", "4", "5", "8", "8", "–"]
+    figures.distance_line({"a": {100: 3.0, 200: 2.0}}, {"a": 1.0})
+    with pytest.raises(ValueError, match="none with both 'error' and 'speed'"):
+        figures.panel_points(rows, "error", "speed")
+    with pytest.raises(ValueError, match="'speed', which is in no row"):
+        figures.task_chart(rows, {"fast": ("speed", True)})
+    with pytest.raises(ValueError, match="limits has no 'a'"):
+        figures.distance_line({"a": {100: 3.0}}, {"b": 1.0})
