@@ -24,7 +24,7 @@ _CODE = 16  # numbers in a code, for all that have one
 _PROBED = 5_000  # training pictures that probes and baselines learn from
 _FAST: dict[str, Any] = {"learning_rate": 4e-3}
 
-SECONDS = {"smoke": 0.1, "book": 10.0, "full": 600.0}
+SECONDS = {"smoke": 0.1, "book": 6.0, "full": 600.0}
 """Of one core, that a method may learn."""
 
 LEARNT: dict[str, tuple[Callable[[int], Method], int, dict[str, Any]]] = {
