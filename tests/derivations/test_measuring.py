@@ -1,4 +1,4 @@
-"""Equations of chapter 7 that no single function computes: the best of many, random search, a likelihood that misleads."""
+"""Equations of chapter 7 that no function computes: the best of many, random search, a likelihood that misleads."""
 
 from __future__ import annotations
 
