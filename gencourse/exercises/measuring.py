@@ -155,7 +155,7 @@ def trials(q, sure):
         Wrong(_ROUND_UP, edit=("math.ceil(", "math.floor(")),
         Wrong(_ROUND_UP, edit=("math.ceil(", "(")),
         Wrong(_OTHER_WAY, edit=("math.log(1 - sure) / math.log(1 - q)", "math.log(sure) / math.log(q)")),
-        Wrong("For the best 5% with", edit=("math.log(1 - sure)", "math.log(sure)")),
+        Wrong("For the best 5% with", edit=("- 1e-9", "+ 5")),
     ),
     also_right=(
         Right(
@@ -177,7 +177,10 @@ _BY_TEST = (
     "pictures would give: choose by validation."
 )
 _LUCKY = "You choose by the best single seed: that rewards the setting with the widest spread. Take the mean."
-_REPORTS_VALIDATION = "The score that you report was chosen for being the largest, so it flatters, eq. (7.4): report the test mean."
+_REPORTS_VALIDATION = (
+    "The score that you report was chosen for being the largest, so it flatters, eq. (7.4): "
+    "report the test mean."
+)
 _BEST_TEST_SEED = "Report the mean of the test scores over seeds, not the best of them."
 
 
@@ -317,14 +320,16 @@ _LIMIT = Exercise(
     stub='''
 def limit(sizes, distances):
     """What the distances tend to for infinitely many samples, eq. (7.3): the least
-    squares line in 1/N, read at 0. sizes and distances (k,), in any order, k at least 2.
+    squares line in 1/N, read at 0. sizes and distances (k,), in any order, k at least
+    2.
     """
     raise NotImplementedError
 ''',
     solution='''
 def limit(sizes, distances):
     """What the distances tend to for infinitely many samples, eq. (7.3): the least
-    squares line in 1/N, read at 0. sizes and distances (k,), in any order, k at least 2.
+    squares line in 1/N, read at 0. sizes and distances (k,), in any order, k at least
+    2.
     """
     x, y = 1 / sizes, distances
     slope = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
@@ -338,7 +343,7 @@ def limit(sizes, distances):
             _TWO_POINTS,
             edit=(
                 "    slope = ",
-                "    x, y = x[[x.argmin(), x.argmax()]], y[[x.argmin(), x.argmax()]]\n    slope = ",
+                "    ends = torch.stack([x.argmin(), x.argmax()])\n    x, y = x[ends], y[ends]\n    slope = ",
             ),
         ),
         Wrong("For 4 sizes the limit is", edit=("y.mean() - slope", "y.mean() + slope")),
@@ -368,7 +373,6 @@ _ONE_SIDED = "Count gaps of both signs: before you looked, either could have bee
 _STRICT = (
     "A split with exactly the gap that was seen counts, too: the labels that you have are one of the splits."
 )
-_CHANCE = "Go through all splits: with few seeds there are few, and the answer is exact."
 
 
 def _p_value(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
@@ -407,7 +411,6 @@ def _check_p_value(p_value: Callable[[list[float], list[float]], Any]) -> None:
             (torch.tensor(strict), _STRICT),
             tolerance=1e-6,
         )
-    expect(float(number(p_value([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]))) == 0.1, _CHANCE)
 
 
 _PERMUTE = Exercise(
@@ -424,8 +427,9 @@ _PERMUTE = Exercise(
     check=_check_p_value,
     stub='''
 def p_value(a, b):
-    """Share of all ways to split the numbers of a and b into groups of these sizes whose
-    means are at least as far apart as those of a and b; the exact permutation test.
+    """Share of all ways to split the numbers of a and b into groups of these sizes
+    whose means are at least as far apart as those of a and b: the exact permutation
+    test.
 
     a and b are lists of numbers, one from each seed.
     """
@@ -433,8 +437,9 @@ def p_value(a, b):
 ''',
     solution='''
 def p_value(a, b):
-    """Share of all ways to split the numbers of a and b into groups of these sizes whose
-    means are at least as far apart as those of a and b; the exact permutation test.
+    """Share of all ways to split the numbers of a and b into groups of these sizes
+    whose means are at least as far apart as those of a and b: the exact permutation
+    test.
 
     a and b are lists of numbers, one from each seed.
     """
@@ -537,15 +542,17 @@ _JACKKNIFE = Exercise(
     check=_check_jackknife,
     stub='''
 def jackknife(estimate, rows):
-    """The estimate without its bias of order 1/n (Quenouille): from all n rows, and from
-    all but one, each row left out once. estimate(rows) gives one number; rows (n, d).
+    """The estimate without its bias of order 1/n (Quenouille): from all n rows, and
+    from all but one, each row left out once. estimate(rows) gives one number; rows
+    (n, d).
     """
     raise NotImplementedError
 ''',
     solution='''
 def jackknife(estimate, rows):
-    """The estimate without its bias of order 1/n (Quenouille): from all n rows, and from
-    all but one, each row left out once. estimate(rows) gives one number; rows (n, d).
+    """The estimate without its bias of order 1/n (Quenouille): from all n rows, and
+    from all but one, each row left out once. estimate(rows) gives one number; rows
+    (n, d).
     """
     n = len(rows)
     left_out = torch.stack(
