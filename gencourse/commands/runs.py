@@ -205,7 +205,7 @@ def write_page(
     title = f"{config['method']} on {Path(config['data']['data']).name}"
     parts = [f"<h1>{html.escape(title)}</h1>", _about(config, history)]
     if figures:
-        from gencourse.studies import MEANING
+        from gencourse.evaluation import MEANING
 
         parts.append("<h2>Figures on held-out pictures</h2>")
         rows = [(name, f"{value:.4g}", MEANING.get(name, "")) for name, value in figures.items()]

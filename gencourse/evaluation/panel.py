@@ -164,7 +164,8 @@ def panel(
         need_number("seconds", seconds, least=0)
     if isinstance(method, nn.Module):
         method.eval()
-    bench = _Bench(method, *(d.take(min(pictures, len(d))) for d in (test, train)), train, strange, seed)
+    held, seen = (data.take(min(pictures, len(data))) for data in (test, train))
+    bench = _Bench(method, held, seen, train, strange, seed)
     figures: dict[str, float] = {}
     missing: dict[str, str] = {}
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):

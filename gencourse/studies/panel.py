@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 
 from gencourse.data import ImageDataset, load
+from gencourse.errors import need_one_of
 from gencourse.evaluation import PCA, CodeMixture, features_of, nearest_neighbours, panel
 from gencourse.methods import AAE, AEGAN, GAN, MAE, VAE, VAEGAN, WAE, Autoencoder, SamplingAEGAN
 from gencourse.presets import preset
@@ -34,7 +35,7 @@ LEARNT: dict[str, tuple[Callable[[int], Method], int, dict[str, Any]]] = {
     "GAN": (lambda s: GAN("conv", seed=s), 3900, {}),
     "hybrid": (lambda s: SamplingAEGAN("conv", _CODE, weight=16.0, seed=s), 2500, _FAST),
     "VAE-GAN": (lambda s: VAEGAN("conv", _CODE, weight=10.0, seed=s), 1800, _FAST),
-    "AAE": (lambda s: _AAE("conv", _CODE, seed=s), 4200, {"average": 0.998}),
+    "AAE": (lambda s: _AAE("conv", _CODE, seed=s), 4200, {}),
     "WAE": (lambda s: WAE("conv", _CODE, seed=s), 6400, _FAST),
     "MAE": (lambda s: MAE(width=64, seed=s), 3400, {"learning_rate": 2e-3}),
     "hybrid + mixture": (lambda s: AEGAN("conv", _CODE, weight=16.0, seed=s), 3400, _FAST),
@@ -92,7 +93,11 @@ def panel_method(name: str, train: ImageDataset, seed: int = 0) -> tuple[Any, di
     Returns:
         Something that `panel` can measure, and what it cost: "training_seconds" (of this process), "pictures_seen",
         "passes".
+
+    Raises:
+        ValueError: there is no such method.
     """
+    need_one_of("name", name, (*LEARNT, *BASELINES))
     start = time.process_time()
     if name in LEARNT:
         build, rate, options = LEARNT[name]
@@ -100,7 +105,7 @@ def panel_method(name: str, train: ImageDataset, seed: int = 0) -> tuple[Any, di
         seen = max(256, round(rate * SECONDS[preset().name]))
         passes = -(-seen // len(train))
         used = train.take(seen // passes)
-        history = fit(
+        fit(
             method,
             used,
             epochs=passes,
@@ -110,7 +115,6 @@ def panel_method(name: str, train: ImageDataset, seed: int = 0) -> tuple[Any, di
             progress=False,
             **options,
         )
-        method = method if history.averaged is None else history.averaged
         cost = {"pictures_seen": float(passes * len(used)), "passes": float(passes)}
         if name.endswith("+ mixture"):
             method = _with_mixture(method, train.take(min(_PROBED, len(train))), seed)
