@@ -150,13 +150,10 @@ def panel(
         raise TypeError(
             f"method is {shown(method)}: give something that can reconstruct, sample, encode or give features."
         )
-    for name, data in (("test", test), ("train", train), ("strange", strange)):
-        if data is None and name == "strange":
-            continue
-        need_kind(name, data, ImageDataset, "an ImageDataset, for example gencourse.data.load('mnist')")
-        need_data(name, data)
-        if len(data) < _LEAST:
-            raise ValueError(f"{name} has {len(data)} pictures: give at least {_LEAST} to measure on.")
+    _need_pictures("test", test)
+    _need_pictures("train", train)
+    if strange is not None:
+        _need_pictures("strange", strange)
     need_seed("seed", seed)
     need_size("pictures", pictures, _LEAST)
     need_kind("comparisons", comparisons, bool, "True or False")
@@ -177,6 +174,13 @@ def panel(
                 missing[name] = str(reason)
         cost = _cost(bench, seconds, missing)
     return Panel(figures, missing, cost, len(bench.test))
+
+
+def _need_pictures(name: str, data: Any) -> None:
+    need_kind(name, data, ImageDataset, "an ImageDataset, for example gencourse.data.load('mnist')")
+    need_data(name, data)
+    if len(data) < _LEAST:
+        raise ValueError(f"{name} has {len(data)} pictures: give at least {_LEAST} to measure on.")
 
 
 @dataclass(frozen=True)

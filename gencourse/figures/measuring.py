@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.patches import Rectangle
 
 from gencourse.errors import need_kind, need_named, need_number, need_records, need_sequence
 from gencourse.figures.style import style
@@ -103,7 +104,7 @@ def task_chart(
             for line, method in enumerate(methods):
                 place = order.index(method) / max(1, len(order) - 1) if method in means else None
                 shade = "white" if place is None else plt.get_cmap("Blues")(0.75 * (1 - place) + 0.03)
-                axis.add_patch(plt.Rectangle((column, line), 1, 1, fc=shade, ec="white", lw=1.5))
+                axis.add_patch(Rectangle((column, line), 1, 1, fc=shade, ec="white", lw=1.5))
                 text = "–" if place is None else f"{means[method]:.{int(digits)}g}"
                 axis.text(
                     column + 0.5,
