@@ -373,11 +373,13 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "extrapolated_distance": lambda: dict(a=numbers(40, 2), b=numbers(48, 2)),
         "frechet_bias": lambda: dict(width=3, n=20, m=30, std=2.0),
         "seed_interval": lambda: dict(values=(1.0, 2.0, 4.0)),
-        "Panel": lambda: dict(
-            figures={"psnr": 9.0}, missing={"sample": "It cannot."}, cost={"parameters": 4.0}, pictures=20
-        ),
         "panel": lambda: dict(
-            method=linear_decoder(), test=images(24), train=images(24), pictures=24, comparisons=False
+            method=linear_decoder(),
+            test=images(24),
+            train=images(24),
+            strange=None,
+            pictures=24,
+            comparisons=False,
         ),
         "features_of": lambda: dict(features=flat),
         "linear_probe": lambda: dict(
@@ -429,9 +431,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "panel_points": lambda: dict(
             rows=[{"method": "a", "error": 2.0, "distance": 9.0}], across="error", up="distance"
         ),
-        "task_chart": lambda: dict(
-            rows=[{"method": "a", "error": 2.0}, {"method": "b", "error": 1.0}], tasks={"t": ("error", False)}
-        ),
+        "task_chart": lambda: dict(rows=[{"method": "a", "error": 2.0}], tasks={"t": ("error", False)}),
         "position_map": lambda: dict(positions=numbers(4, 8), side=2, places=((0, 1), (1, 1))),
         "panel": lambda: dict(method=linear_decoder(), history=history(), test=images(24)),
         "layers": lambda: dict(networks={"a": (nn.Linear(2, 3), numbers(4, 2))}),
@@ -683,6 +683,7 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
 NOT_CALLED = {
     "evaluation.ClusterResult": "a record that `cluster_result` makes",
     "evaluation.CodeReport": "a record that `code_report` makes",
+    "evaluation.Panel": "a record that `panel` makes",
     "evaluation.digit_classifier": "takes nothing",
     "training.Batches": "a protocol",
     "training.Mover": "a protocol",

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import t as student
 from torch import Tensor
 
-from gencourse.errors import need_number, need_same_device, need_seed, need_sequence, need_table
+from gencourse.errors import need_number, need_same_device, need_seed, need_sequence, need_size, need_table
 from gencourse.evaluation.samples import frechet_from_features
 
 __all__ = ["extrapolated_distance", "frechet_bias", "seed_interval"]
@@ -53,10 +53,11 @@ def frechet_bias(width: int, n: int, m: int, std: float = 1.0) -> float:
         std: σ.
 
     Raises:
-        ValueError: a number is not positive.
+        TypeError, ValueError: a size is not a positive whole number, or std is not positive.
     """
-    for name, value in (("width", width), ("n", n), ("m", m), ("std", std)):
-        need_number(name, value, above=0)
+    for name, value in (("width", width), ("n", n), ("m", m)):
+        need_size(name, value)
+    need_number("std", std, above=0)
     return std**2 * width * (width + 5) / 4 * (1 / n + 1 / m)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.patches import Rectangle
 
-from gencourse.errors import need_kind, need_named, need_number, need_records, need_sequence
+from gencourse.errors import need_kind, need_named, need_number, need_records, need_sequence, need_whole
 from gencourse.figures.style import style
 
 __all__ = ["distance_line", "panel_points", "task_chart"]
@@ -40,6 +40,9 @@ def panel_points(
     need_kind("up", up, str, "the name of a figure")
     need_sequence("labels", labels, "two texts", 2)
     need_sequence("baselines", baselines, "names of methods", 0)
+    for name, texts in (("labels", labels), ("baselines", baselines)):
+        for index, text in enumerate(texts):
+            need_kind(f"{name}[{index}]", text, str, "text")
     found: dict[str, list[tuple[float, float]]] = {}
     for index, row in enumerate(rows):
         if across in row and up in row:
@@ -47,7 +50,9 @@ def panel_points(
                 need_number(f"rows[{index}][{name!r}]", row[name], above=0)
             found.setdefault(row["method"], []).append((row[across], row[up]))
     if not found:
-        raise ValueError(f"rows has none with both {across!r} and {up!r}: give names that a row has.")
+        raise ValueError(
+            f"across is {across!r} and up is {up!r}, and rows has none with both: give names that a row has."
+        )
     with style():
         _, axis = plt.subplots(figsize=(7.2, 4.6))
         for method, pairs in found.items():
@@ -84,13 +89,15 @@ def task_chart(
     """
     need_records("rows", rows, method=_need_text)
     need_named("tasks", tasks, "titles to (name of a figure, whether more is better)")
-    need_number("digits", digits, least=1, most=17)
+    need_whole("digits", digits, 1, 17)
     methods = list(dict.fromkeys(row["method"] for row in rows))
     with style():
         _, axis = plt.subplots(figsize=(1.7 + 1.25 * len(tasks), 0.9 + 0.36 * len(methods)))
         for column, (title, task) in enumerate(tasks.items()):
             need_sequence(f"tasks[{title!r}]", task, "the name of a figure, and whether more is better", 2)
             name, more = task
+            need_kind(f"tasks[{title!r}][0]", name, str, "the name of a figure")
+            need_kind(f"tasks[{title!r}][1]", more, bool, "True if more is better, or False")
             means = {}
             for method in methods:
                 values = [row[name] for row in rows if row["method"] == method and name in row]
@@ -99,13 +106,13 @@ def task_chart(
                 if values:
                     means[method] = sum(values) / len(values)
             if not means:
-                raise ValueError(f"tasks[{title!r}] names {name!r}, which is in no row.")
-            order = sorted(means, key=lambda m: means[m], reverse=bool(more))
+                raise ValueError(f"rows has no {name!r}, which tasks[{title!r}] asks for.")
+            order = sorted(means, key=lambda m: means[m], reverse=more)
             for line, method in enumerate(methods):
                 place = order.index(method) / max(1, len(order) - 1) if method in means else None
                 shade = "white" if place is None else plt.get_cmap("Blues")(0.75 * (1 - place) + 0.03)
                 axis.add_patch(Rectangle((column, line), 1, 1, fc=shade, ec="white", lw=1.5))
-                text = "–" if place is None else f"{means[method]:.{int(digits)}g}"
+                text = "–" if place is None else f"{means[method]:.{digits}g}"
                 axis.text(
                     column + 0.5,
                     line + 0.5,

@@ -204,9 +204,9 @@ def test_figures_of_chapter_seven() -> None:
     texts = [t.get_text() for t in plt.gcf().axes[0].texts]
     assert texts == ["3", "4", "5", "8", "8", "–"]
     figures.distance_line({"a": {100: 3.0, 200: 2.0}}, {"a": 1.0})
-    with pytest.raises(ValueError, match="none with both 'error' and 'speed'"):
+    with pytest.raises(ValueError, match="up is 'speed', and rows has none with both"):
         figures.panel_points(rows, "error", "speed")
-    with pytest.raises(ValueError, match="'speed', which is in no row"):
+    with pytest.raises(ValueError, match="rows has no 'speed', which tasks"):
         figures.task_chart(rows, {"fast": ("speed", True)})
     with pytest.raises(ValueError, match="limits has no 'a'"):
         figures.distance_line({"a": {100: 3.0}}, {"b": 1.0})
