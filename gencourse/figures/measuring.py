@@ -61,8 +61,9 @@ def panel_points(
             middle = (sum(x) / len(x), sum(y) / len(y))
             axis.errorbar(
                 *middle,
-                xerr=[[middle[0] - x[0]], [x[-1] - middle[0]]],
-                yerr=[[middle[1] - y[0]], [y[-1] - middle[1]]],
+                # a mean of equal numbers may differ from them in the last digit
+                xerr=[[max(0.0, middle[0] - x[0])], [max(0.0, x[-1] - middle[0])]],
+                yerr=[[max(0.0, middle[1] - y[0])], [max(0.0, y[-1] - middle[1])]],
                 fmt="s" if method in baselines else "o",
                 color=colour,
                 capsize=2,

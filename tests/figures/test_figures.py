@@ -199,6 +199,7 @@ def test_figures_of_chapter_seven() -> None:
     half = [{"method": "c", "seed": 0, "error": 5.0}]
     figures.panel_points([*rows, *half], "error", "distance", ("x", "y"), ("b",))
     named = {t.get_text() for t in plt.gcf().axes[0].texts}
+    figures.panel_points([{"method": "a", "error": 0.1, "distance": 0.7}] * 3, "error", "distance")
     assert named == {"a", "b"}  # the third has no distance, so no place
     figures.task_chart([*rows, *half], {"first": ("error", False), "second": ("distance", True)})
     texts = [t.get_text() for t in plt.gcf().axes[0].texts]
