@@ -375,6 +375,17 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "label_probe": lambda: dict(
             codes=numbers(20, 2), labels=labels(20, 2), test_codes=numbers(6, 2), test_labels=labels(6, 2)
         ),
+        "extrapolated_distance": lambda: dict(a=numbers(40, 2), b=numbers(48, 2)),
+        "frechet_bias": lambda: dict(width=3, n=20, m=30, std=2.0),
+        "seed_interval": lambda: dict(values=(1.0, 2.0, 4.0)),
+        "panel": lambda: dict(
+            method=linear_decoder(),
+            test=images(24),
+            train=images(24),
+            strange=None,
+            pictures=24,
+            comparisons=False,
+        ),
         "features_of": lambda: dict(features=flat),
         "linear_probe": lambda: dict(
             features=numbers(20, 2),
@@ -422,6 +433,11 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             ]
         ),
         "rate_curve": lambda: dict(test=rate_test()),
+        "distance_line": lambda: dict(distances={"a": {100: 3.0, 200: 2.0}}, limits={"a": 1.0}),
+        "panel_points": lambda: dict(
+            rows=[{"method": "a", "error": 2.0, "distance": 9.0}], across="error", up="distance"
+        ),
+        "task_chart": lambda: dict(rows=[{"method": "a", "error": 2.0}], tasks={"t": ("error", False)}),
         "position_map": lambda: dict(positions=numbers(4, 8), side=2, places=((0, 1), (1, 1))),
         "step_times": lambda: dict(measured={"a": {4: 0.1, 16: 0.2}, "b": {4: 0.2}}),
         "panel": lambda: dict(method=linear_decoder(), history=history(), test=images(24)),
@@ -695,6 +711,7 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
 NOT_CALLED = {
     "evaluation.ClusterResult": "a record that `cluster_result` makes",
     "evaluation.CodeReport": "a record that `code_report` makes",
+    "evaluation.Panel": "a record that `panel` makes",
     "evaluation.digit_classifier": "takes nothing",
     "training.Batches": "a protocol",
     "training.Mover": "a protocol",

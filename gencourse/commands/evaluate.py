@@ -28,7 +28,7 @@ def evaluate(
     Example: gencourse evaluate aae
     """
     from gencourse.commands.runs import as_text, find
-    from gencourse.studies import MEANING
+    from gencourse.evaluation import MEANING
 
     found = find(run, data)
     answer = _measured(found, pictures, seed)
@@ -77,10 +77,10 @@ def compare(
 
 
 def _measured(found: Trained, pictures: int, seed: int) -> dict[str, Any]:
-    from gencourse.studies import measure
+    from gencourse.evaluation import panel
 
     test = found.source.test()
-    measured = measure(found.method, test, found.source.few(), pictures=pictures, seed=seed)
+    measured = panel(found.method, test, found.source.few(), pictures=pictures, seed=seed)
     return {
         "run": found.name,
         "method": type(found.method).__name__,

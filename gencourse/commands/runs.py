@@ -128,7 +128,7 @@ def write_pictures(folder: Path, method: Method, history: History, test: ImageDa
 @torch.no_grad()
 def interleaved(method: Method, test: ImageDataset, seed: int = 0) -> Tensor:
     """Pictures and, in the row below, what the method makes of them."""
-    from gencourse.studies.measured import told
+    from gencourse.evaluation.panel import told
 
     x, y = next(iter(test.batches(len(test), device=method.device)))
     with seeded(seed):
@@ -205,7 +205,7 @@ def write_page(
     title = f"{config['method']} on {Path(config['data']['data']).name}"
     parts = [f"<h1>{html.escape(title)}</h1>", _about(config, history)]
     if figures:
-        from gencourse.studies import MEANING
+        from gencourse.evaluation import MEANING
 
         parts.append("<h2>Figures on held-out pictures</h2>")
         rows = [(name, f"{value:.4g}", MEANING.get(name, "")) for name, value in figures.items()]

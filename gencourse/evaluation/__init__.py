@@ -14,6 +14,7 @@ from gencourse.evaluation.classifier import (
 from gencourse.evaluation.codes import ClusterResult, CodeReport, cluster_result, code_report, label_probe
 from gencourse.evaluation.divergence import kl_estimate
 from gencourse.evaluation.features import features_of, kmeans_purity, linear_probe, two_sample_accuracy
+from gencourse.evaluation.panel import MEANING, Panel, panel
 from gencourse.evaluation.pictures import errors_of, psnr, reconstruction_error, ssim
 from gencourse.evaluation.samples import (
     choose_sigma,
@@ -26,15 +27,18 @@ from gencourse.evaluation.samples import (
     parzen_log_likelihood,
     precision_recall,
 )
+from gencourse.evaluation.uncertainty import extrapolated_distance, frechet_bias, seed_interval
 
 __all__ = [
     "CLASSIFIER_WEIGHTS",
+    "MEANING",
     "PCA",
     "ClusterResult",
     "CodeMixture",
     "CodeReport",
     "DigitClassifier",
     "MeanPicture",
+    "Panel",
     "auroc",
     "choose_sigma",
     "class_entropy",
@@ -45,7 +49,9 @@ __all__ = [
     "conditional_mean",
     "digit_classifier",
     "errors_of",
+    "extrapolated_distance",
     "features_of",
+    "frechet_bias",
     "frechet_distance",
     "frechet_from_features",
     "kernel_distance",
@@ -55,11 +61,13 @@ __all__ = [
     "linear_probe",
     "mode_coverage",
     "nearest_neighbours",
+    "panel",
     "parzen_log_likelihood",
     "precision_recall",
     "psnr",
     "reconstruction_error",
     "score_digits",
+    "seed_interval",
     "share_right",
     "ssim",
     "threshold_at",

@@ -32,7 +32,15 @@ __all__ = [
     "verdict",
 ]
 
-CHAPTERS = {"1": "autoencoder", "2": "gan", "3": "ae_gan", "4": "aae", "5": "mae", "6": "scaling"}
+CHAPTERS = {
+    "1": "autoencoder",
+    "2": "gan",
+    "3": "ae_gan",
+    "4": "aae",
+    "5": "mae",
+    "6": "scaling",
+    "7": "measuring",
+}
 """Chapter number to the module of this room that holds its exercises."""
 
 _LIBRARIES = tuple({sys.prefix, *sysconfig.get_paths().values(), str(Path(__file__).parents[1])})

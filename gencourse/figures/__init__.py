@@ -20,6 +20,7 @@ from gencourse.figures.gan import (
 )
 from gencourse.figures.layers import layers
 from gencourse.figures.mae import hidden_curves, mae_idea, mask_ratio_curves, position_map
+from gencourse.figures.measuring import distance_line, panel_points, task_chart
 from gencourse.figures.method_map import method_map
 from gencourse.figures.pictures import panel, picture_rows, scatter_codes
 from gencourse.figures.scaling import step_times
@@ -36,6 +37,7 @@ __all__ = [
     "conditional_mean",
     "cross_entropy_floor",
     "dirac_paths",
+    "distance_line",
     "distance_over_time",
     "gan_idea",
     "gaussian_frontier",
@@ -46,6 +48,7 @@ __all__ = [
     "mask_ratio_curves",
     "method_map",
     "panel",
+    "panel_points",
     "picture_rows",
     "point_clouds",
     "position_map",
@@ -56,5 +59,6 @@ __all__ = [
     "score_histograms",
     "step_times",
     "table",
+    "task_chart",
     "trade_off",
 ]

@@ -44,7 +44,7 @@ def trained_facts(name: str) -> dict[str, Any]:
 
     Returns:
         "command", "data_sha256", "seed", "epochs", "seconds", versions; and "figures", its row as
-        `gencourse.studies.measure` gave it.
+        `gencourse.evaluation.panel` gave it.
 
     Raises:
         ValueError: no network of that name ships.

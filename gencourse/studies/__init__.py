@@ -42,7 +42,7 @@ from gencourse.studies.mae import (
     trained_mae,
 )
 from gencourse.studies.masked_digit import AnyShare
-from gencourse.studies.measured import MEANING, Measured, measure
+from gencourse.studies.panel import BASELINES, LEARNT, PANEL, chimeras, panel_method, panel_row
 from gencourse.studies.scaling import (
     DOCUMENT_004,
     LEVERS,
@@ -77,6 +77,7 @@ STUDIES = {
         STEP_TIME,
         LEVERS,
         DOCUMENT_004,
+        PANEL,
     )
 }
 
@@ -84,6 +85,7 @@ __all__ = [
     "ANOMALY",
     "AUGMENTATION",
     "AUGMENTATION_AAE",
+    "BASELINES",
     "CLUSTERS",
     "CODE_PANEL",
     "DOCUMENT_004",
@@ -91,14 +93,15 @@ __all__ = [
     "FEW_LABELS_AAE",
     "INPAINTING",
     "JUDGE_AHEAD",
+    "LEARNT",
     "LEVERS",
     "LONGER_TUNING",
     "MAE_PASSES",
     "MAE_VARIANTS",
     "MASK_RATIO",
-    "MEANING",
     "OVERFITTING",
     "OVER_TIME",
+    "PANEL",
     "RATE_DISTORTION",
     "RESTORING",
     "RESULTS",
@@ -110,16 +113,17 @@ __all__ = [
     "AgreeingGAN",
     "AnyShare",
     "LabelsOnly",
-    "Measured",
     "Study",
     "augmentation",
+    "chimeras",
     "document_004_network",
     "fine_tune",
     "from_few",
     "hidden_errors",
     "labelled",
-    "measure",
     "middle_square",
+    "panel_method",
+    "panel_row",
     "picture_method",
     "pretrain",
     "read",

@@ -15,9 +15,9 @@ import torch
 from gencourse import methods
 from gencourse.data import ImageDataset, load
 from gencourse.errors import need_one_of
+from gencourse.evaluation import panel
 from gencourse.methods.trained import TRAINED
 from gencourse.studies.masked_digit import masked_error
-from gencourse.studies.measured import measure
 from gencourse.training import Method, fit, save_weights
 
 __all__ = ["RECIPES", "Recipe", "row", "train_shipped"]
@@ -124,7 +124,7 @@ def train_shipped(
 def row(method: Method, tested: int = 2000) -> dict[str, float]:
     """A shipped network's figures on the first `tested` test pictures, to four digits."""
     test = load("mnist", split="test").take(tested)
-    figures = measure(method, test, load("mnist").take(2000), pictures=tested).figures
+    figures = panel(method, test, load("mnist").take(2000), pictures=tested).figures
     if isinstance(method, methods.MAE | methods.MaskedConvAutoencoder):
         figures["masked_error"] = masked_error(method, test)  # type: ignore[arg-type]
     return {name: float(f"{value:.4g}") for name, value in figures.items()}

@@ -198,3 +198,26 @@ def test_the_rate_curve_shows_every_rate_and_marks_the_suggestion() -> None:
     assert list(curve.get_xdata()) == list(test.rates) and list(curve.get_ydata()) == list(test.losses)
     assert set(mark.get_xdata()) == {1e-3} and axis.get_xscale() == "log"
     assert "loss" in axis.get_ylabel()
+
+
+def test_figures_of_chapter_seven() -> None:
+    rows = [
+        {"method": m, "seed": s, "error": 2.0 + s + k, "distance": 9.0 - s}
+        for s in range(3)
+        for k, m in enumerate(("a", "b"))
+    ]
+    half = [{"method": "c", "seed": 0, "error": 5.0}]
+    figures.panel_points([*rows, *half], "error", "distance", ("x", "y"), ("b",))
+    named = {t.get_text() for t in plt.gcf().axes[0].texts}
+    figures.panel_points([{"method": "a", "error": 0.1, "distance": 0.7}] * 3, "error", "distance")
+    assert named == {"a", "b"}  # the third has no distance, so no place
+    figures.task_chart([*rows, *half], {"first": ("error", False), "second": ("distance", True)})
+    texts = [t.get_text() for t in plt.gcf().axes[0].texts]
+    assert texts == ["3", "4", "5", "8", "8", "–"]
+    figures.distance_line({"a": {100: 3.0, 200: 2.0}}, {"a": 1.0})
+    with pytest.raises(ValueError, match="up is 'speed', and rows has none with both"):
+        figures.panel_points(rows, "error", "speed")
+    with pytest.raises(ValueError, match="rows has no 'speed', which tasks"):
+        figures.task_chart(rows, {"fast": ("speed", True)})
+    with pytest.raises(ValueError, match="limits has no 'a'"):
+        figures.distance_line({"a": {100: 3.0}}, {"b": 1.0})

@@ -6,12 +6,10 @@ import hashlib
 from pathlib import Path
 
 import pytest
-import torch
 
-from gencourse.data import ImageDataset, load
-from gencourse.methods import GAN, Autoencoder, load_trained, trained_facts, trained_names
+from gencourse.data import load
+from gencourse.methods import GAN, load_trained, trained_facts, trained_names
 from gencourse.methods.trained import TRAINED
-from gencourse.studies import MEANING, measure
 from gencourse.studies.trained import RECIPES, row, train_shipped
 
 TESTED = 500  # of the 2000 pictures that the recorded figures come from: seconds instead of minutes
@@ -38,7 +36,7 @@ def test_a_shipped_network_is_as_good_as_it_says(name: str) -> None:
     method = load_trained(name)
     assert type(method).__name__.lower() == name and not method.training
     found, recorded = row(method, TESTED), facts["figures"]
-    assert found.keys() == recorded.keys()
+    assert recorded.keys() <= found.keys()
     for figure, band in CLOSE.items():
         if figure in found:
             assert found[figure] == pytest.approx(recorded[figure], rel=band)
@@ -61,26 +59,3 @@ def test_an_unknown_network_is_refused_in_a_sentence() -> None:
     with pytest.raises(ValueError, match="name is 'dalle': choose one of aae, "):
         load_trained("dalle")
     assert isinstance(load_trained("GAN"), GAN)
-
-
-def test_what_a_method_cannot_do_is_said_and_not_measured() -> None:
-    test, train = load("mnist", split="test").take(40), load("mnist").take(100)
-    found = measure(Autoencoder("conv", 8), test, train, pictures=40)
-    assert "sample" in found.missing and "classifier_distance" not in found.figures
-    assert set(found.figures) <= set(MEANING)
-    again = measure(Autoencoder("conv", 8), test, train, pictures=40)
-    assert found == again
-    unlabelled = ImageDataset.from_tensor(test.images)
-    other = measure(Autoencoder("conv", 8), unlabelled, unlabelled, pictures=40)
-    assert (
-        "features" in other.missing
-        and other.figures["reconstruction_error"] == found.figures["reconstruction_error"]
-    )
-    with pytest.raises(ValueError, match="test has 3 pictures: give at least 20"):
-        measure(Autoencoder("conv", 8), test.take(3), train)
-
-
-def test_pictures_that_are_no_digits_get_distances_of_pixels() -> None:
-    pictures = ImageDataset.from_tensor(torch.rand(40, 1, 28, 28, generator=torch.Generator().manual_seed(0)))
-    found = measure(GAN(), pictures, pictures, pictures=40)
-    assert found.figures["pixel_distance_real"] < 1e-6 < found.figures["pixel_distance"]

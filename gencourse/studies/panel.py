@@ -1,0 +1,220 @@
+"""The study of chapter 7: ten methods and five baselines, one budget of seconds, one row of figures each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from gencourse.data import ImageDataset, load
+from gencourse.errors import need_one_of
+from gencourse.evaluation import PCA, CodeMixture, features_of, nearest_neighbours, panel
+from gencourse.methods import AAE, AEGAN, GAN, MAE, VAE, VAEGAN, WAE, Autoencoder, SamplingAEGAN
+from gencourse.presets import preset
+from gencourse.studies.engine import Study
+from gencourse.training import Method, fit, warmup_cosine
+
+__all__ = ["BASELINES", "LEARNT", "PANEL", "chimeras", "panel_method", "panel_row"]
+
+_CODE = 16  # numbers in a code, for all that have one
+_PROBED = 5_000  # training pictures that probes and baselines learn from
+_FAST: dict[str, Any] = {"learning_rate": 4e-3}
+
+SECONDS = {"smoke": 0.1, "book": 6.0, "full": 600.0}
+"""Of one core, that a method may learn."""
+
+LEARNT: dict[str, tuple[Callable[[int], Method], int, dict[str, Any]]] = {
+    "autoencoder": (lambda s: Autoencoder("conv", _CODE, seed=s), 8400, _FAST),
+    "denoising": (lambda s: Autoencoder("conv", _CODE, noise=0.3, seed=s), 8400, _FAST),
+    "VAE": (lambda s: VAE("conv", _CODE, seed=s), 8300, _FAST),
+    "GAN": (lambda s: GAN("conv", seed=s), 3900, {}),
+    "hybrid": (lambda s: SamplingAEGAN("conv", _CODE, weight=16.0, seed=s), 2500, _FAST),
+    "VAE-GAN": (lambda s: VAEGAN("conv", _CODE, weight=10.0, seed=s), 1800, _FAST),
+    "AAE": (lambda s: _AAE("conv", _CODE, seed=s), 4200, {}),
+    "WAE": (lambda s: WAE("conv", _CODE, seed=s), 6400, _FAST),
+    "MAE": (lambda s: MAE(width=64, seed=s), 3400, {"learning_rate": 2e-3}),
+    "hybrid + mixture": (lambda s: AEGAN("conv", _CODE, weight=16.0, seed=s), 3400, _FAST),
+}
+"""Name to the method for a seed, pictures that it learns from in a second of one core, and options of `fit`.
+
+The rates were measured once, on one thread; they fix how many pictures a budget buys, so that a row does not
+depend on what else the machine does. Convolutional networks of chapter 1 all round, and the options of the chapters.
+"""
+
+BASELINES = ("PCA", "GMM", "k-means", "raw pixels", "memory")
+"""What has no network: see `panel_method`."""
+
+
+class _AAE(AAE):
+    """The AAE with a step for reconstruction like the other methods': its own suits many passes."""
+
+    rates: Mapping[str, float] = {**AAE.rates, "autoencoder": 2e-3}
+
+
+def chimeras(data: ImageDataset, seed: int = 0) -> ImageDataset:
+    """Strange pictures: the upper half of one picture on the lower half of one of another class.
+
+    Every half is real and every pixel has its usual law; only the two do not belong together.
+
+    Args:
+        data: pictures of two classes at least.
+        seed: of the pairs.
+
+    Returns:
+        At most as many pictures, without labels.
+
+    Raises:
+        ValueError: all pictures are of one class.
+    """
+    partner = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    apart = data.labels != data.labels[partner]
+    if not apart.any():
+        raise ValueError("data has one class only: give pictures of two, so that halves do not fit.")
+    half = data.images.shape[2] // 2
+    mixed = torch.cat([data.images[:, :, :half], data.images[partner][:, :, half:]], dim=2)[apart]
+    return ImageDataset(mixed, torch.full((len(mixed),), -1), data.name, data.classes)
+
+
+def panel_method(name: str, train: ImageDataset, seed: int = 0) -> tuple[Any, dict[str, float]]:
+    """One method of the panel, trained for the preset's budget.
+
+    Args:
+        name: a key of `LEARNT`, or one of `BASELINES`: "PCA" (as many components as the others' codes have
+            numbers), "GMM" (30 Gaussians on 32 components), "k-means" (64 centres), "raw pixels", and "memory"
+            (the training pictures themselves, which it draws from and answers with).
+        train: what to learn from.
+        seed: of weights, shuffling and draws.
+
+    Returns:
+        Something that `panel` can measure, and what it cost: "training_seconds" (of this process), "pictures_seen",
+        "passes".
+
+    Raises:
+        ValueError: there is no such method.
+    """
+    need_one_of("name", name, (*LEARNT, *BASELINES))
+    start = time.process_time()
+    if name in LEARNT:
+        build, rate, options = LEARNT[name]
+        method: Any = build(seed)
+        seen = max(256, round(rate * SECONDS[preset().name]))
+        passes = -(-seen // len(train))
+        used = train.take(seen // passes)
+        fit(
+            method,
+            used,
+            epochs=passes,
+            schedule=warmup_cosine(0.05),
+            device="cpu",
+            seed=seed,
+            progress=False,
+            **options,
+        )
+        cost = {"pictures_seen": float(passes * len(used)), "passes": float(passes)}
+        if name.endswith("+ mixture"):
+            method = _with_mixture(method, train.take(min(_PROBED, len(train))), seed)
+    else:
+        method, cost = (
+            _baseline(name, train.take(min(_PROBED, len(train))), seed),
+            {"pictures_seen": float(min(_PROBED, len(train)))},
+        )
+    return method, {"training_seconds": time.process_time() - start, **cost}
+
+
+def _with_mixture(method: AEGAN, train: ImageDataset, seed: int) -> SimpleNamespace:
+    """The hybrid that cannot sample, and ten Gaussians on its codes, eq. (3.10), which can."""
+    mixture = CodeMixture(features_of(method.encode, train), method.decode, 10, seed)
+    return SimpleNamespace(
+        reconstruct=method.reconstruct,
+        encode=method.encode,
+        features=method.features,
+        sample=mixture.sample,
+        parameters=sum(p.numel() for p in method.parameters()) + 10 * (1 + _CODE + _CODE * (_CODE + 1) // 2),
+    )
+
+
+def _baseline(name: str, train: ImageDataset, seed: int) -> SimpleNamespace:
+    rows = train.x.flatten(1)
+    if name == "PCA":
+        pca = PCA(train, _CODE)
+        return SimpleNamespace(
+            reconstruct=pca.reconstruct, encode=pca.encode, parameters=rows.shape[1] * (_CODE + 1)
+        )
+    if name == "GMM":
+        pca = PCA(train, 32)
+        mixture = CodeMixture(pca.encode(train.x), pca.decode, 30, seed)
+        means = torch.from_numpy(mixture.density.means_).float()
+
+        def responsibilities(x: Tensor) -> Tensor:
+            return torch.from_numpy(mixture.density.predict_proba(pca.encode(x).double().numpy())).float()
+
+        return SimpleNamespace(
+            encode=responsibilities,
+            reconstruct=lambda x: pca.decode(responsibilities(x) @ means),
+            sample=mixture.sample,
+            # what the components do not see counts, too
+            anomaly_score=lambda x: (
+                torch.from_numpy(-mixture.density.score_samples(pca.encode(x).double().numpy())).float()
+                + (x - pca.reconstruct(x)).square().flatten(1).sum(1)
+            ),
+            parameters=rows.shape[1] * 33 + 30 * (1 + 32 + 32 * 33 // 2),
+        )
+    if name == "k-means":
+        found = KMeans(64, n_init=1, random_state=seed).fit(rows.numpy())
+        centres = torch.from_numpy(found.cluster_centers_).float()
+        weight = torch.bincount(torch.from_numpy(found.labels_).long(), minlength=64).float()
+        return SimpleNamespace(
+            features=lambda x: torch.cdist(x.flatten(1), centres),
+            reconstruct=lambda x: centres[torch.cdist(x.flatten(1), centres).argmin(1)].view_as(x),
+            sample=lambda n, generator: centres[
+                torch.multinomial(weight, n, replacement=True, generator=generator)
+            ].unflatten(1, train.shape),
+            parameters=centres.numel(),
+        )
+    if name == "raw pixels":
+        return SimpleNamespace(features=lambda x: x.flatten(1), parameters=0)
+    return SimpleNamespace(  # memory
+        reconstruct=lambda x: train.x[nearest_neighbours(x, train.x)[1]],
+        sample=lambda n, generator: train.x[torch.randint(len(train), (n,), generator=generator)],
+        parameters=rows.numel(),
+    )
+
+
+def panel_row(method: str, seed: int, data: str = "mnist") -> dict[str, float]:
+    """Train one method for the budget and measure its row.
+
+    Args:
+        method: a name that `panel_method` knows.
+        seed: of everything that is drawn.
+        data: name of the data set.
+
+    Returns:
+        `gencourse.evaluation.Panel.row` of 2000 test pictures and draws, probes on 5000 training pictures; what
+        is the same for all methods stands in the row of "memory".
+    """
+    sizes = preset()
+    train = load(data).take(sizes.train_images)
+    test = load(data, split="test").take(min(2_000, sizes.test_images))
+    made, cost = panel_method(method, train, seed)
+    found = panel(
+        made,
+        test,
+        train.take(min(_PROBED, len(train))),
+        strange=chimeras(test),
+        seconds=cost.pop("training_seconds"),
+        comparisons=method == "memory",
+        seed=seed,
+    )
+    return {**found.row(), **cost}
+
+
+PANEL = Study(
+    name="panel",
+    settings=tuple({"method": m, "seed": s} for s in range(3) for m in (*LEARNT, *BASELINES)),
+    run=panel_row,
+)

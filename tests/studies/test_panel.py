@@ -1,0 +1,67 @@
+"""The panel's study: strange pictures are strange in one way only, budgets are kept, baselines do what they say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gencourse.data import ImageDataset, load
+from gencourse.evaluation import nearest_neighbours
+from gencourse.studies import BASELINES, LEARNT, chimeras, panel_method, panel_row
+
+
+@pytest.fixture(autouse=True)
+def smoke(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENCOURSE_PRESET", "smoke")
+
+
+def test_a_chimera_has_halves_of_two_classes() -> None:
+    data = load("mnist").take(200)
+    strange = chimeras(data)
+    assert 100 < len(strange) <= 200 and (strange.labels == -1).all()
+    upper, lower = data.images[:, :, :14].flatten(1), data.images[:, :, 14:].flatten(1)
+    for picture in strange.images[:20]:
+        own = (upper == picture[:, :14].flatten()).all(1)
+        other = (lower == picture[:, 14:].flatten()).all(1)
+        assert own.any() and other.any()
+        assert not set(data.labels[own].tolist()) & set(data.labels[other].tolist())
+    assert torch.equal(chimeras(data).images, strange.images)
+    with pytest.raises(ValueError, match="one class only"):
+        chimeras(data.of_class(3))
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "hybrid + mixture"])
+def test_a_method_sees_as_many_pictures_as_its_budget_buys(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{panel_method.__module__}.SECONDS", {"smoke": 0.2})
+    method, cost = panel_method(name, load("mnist").take(500))
+    assert cost["pictures_seen"] == pytest.approx(max(256, 0.2 * LEARNT[name][1]), abs=cost["passes"])
+    assert cost["training_seconds"] > 0
+    if name.endswith("mixture"):
+        drawn = method.sample(5, torch.Generator().manual_seed(0))
+        assert drawn.shape == (5, 1, 28, 28)
+
+
+def test_baselines_do_what_they_say() -> None:
+    train = load("mnist").take(300)
+    x, draws = train.x[:20], torch.Generator().manual_seed(0)
+    made = {name: panel_method(name, train)[0] for name in BASELINES}
+    assert torch.equal(made["memory"].reconstruct(x), x)
+    assert nearest_neighbours(made["memory"].sample(10, draws), train.x)[0].max() < 1e-3
+    answers = made["k-means"].reconstruct(train.x).flatten(1).unique(dim=0)
+    assert 1 < len(answers) <= 64
+    assert nearest_neighbours(made["k-means"].sample(10, draws).flatten(1), answers)[0].max() < 1e-3
+    assert made["PCA"].encode(x).shape == (20, 16)
+    torch.testing.assert_close(made["GMM"].encode(x).sum(1), torch.ones(20))
+    noise = torch.rand(20, 1, 28, 28, generator=draws)
+    assert made["GMM"].anomaly_score(noise).min() > made["GMM"].anomaly_score(x).max()
+    assert torch.equal(made["raw pixels"].features(x), x.flatten(1))
+    with pytest.raises(ValueError, match="name is 'dalle'"):
+        panel_method("dalle", train)
+
+
+def test_a_row_names_its_sample_size() -> None:
+    row = panel_row("k-means", 0)
+    assert "classifier_distance_512" in row and "code_mmd" not in row
+    assert isinstance(load("mnist"), ImageDataset) and row["pictures_seen"] == 1024
