@@ -202,6 +202,13 @@ def need_sequence(name: str, value: Any, fix: str, least: int = 1) -> None:
         raise ValueError(f"{name} has {len(value)} entries: give at least {least}, {fix}.")
 
 
+def need_pair(name: str, value: Any, fix: str) -> None:
+    """A list or a tuple with exactly two entries; `fix` says which."""
+    need_sequence(name, value, fix)
+    if len(value) != 2:
+        raise ValueError(f"{name} has {len(value)} entries: give {fix}.")
+
+
 def need_named(name: str, value: Any, fix: str) -> None:
     """A dictionary with text as keys, not empty; `fix` says of what to what."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
-from gencourse.errors import need_kind, need_seed, need_sequence, need_whole
+from gencourse.errors import need_kind, need_pair, need_seed, need_whole
 from gencourse.exercises.numbers import NotYet
 from gencourse.exercises.record import record
 from gencourse.exercises.safety import TimeUp, restored, within
@@ -94,7 +94,7 @@ class Wrong:
 def _need_answer(edit: Any, code: Any) -> None:
     """A change of the solution, or code in full."""
     if edit is not None:
-        need_sequence("edit", edit, "two texts, (old, new)", 2)
+        need_pair("edit", edit, "two texts, (old, new)")
         for text in edit:
             need_kind("edit", text, str, "two texts, (old, new)")
     if code is not None:

@@ -15,8 +15,8 @@ from gencourse.errors import (
     need_kind,
     need_named,
     need_number,
+    need_pair,
     need_records,
-    need_sequence,
     need_tensor,
 )
 from gencourse.figures.style import box, need_seeds, style
@@ -78,7 +78,7 @@ def trade_off(rows: Sequence[Mapping[str, float]], highlight: Mapping[str, tuple
     need_kind("highlight", highlight, Mapping, "a dictionary of name to (psnr, distance)")
     for name, pair in highlight.items():
         need_kind(f"highlight[{name!r}]", name, str, "names as text")
-        need_sequence(f"highlight[{name!r}]", pair, "two numbers, psnr and distance", 2)
+        need_pair(f"highlight[{name!r}]", pair, "two numbers, psnr and distance")
         need_number(f"highlight[{name!r}][0]", pair[0])
         _need_positive(f"highlight[{name!r}][1]", pair[1])
     weights = sorted({r["weight"] for r in rows})

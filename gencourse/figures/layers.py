@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from gencourse.errors import need_kind, need_named, need_sequence
+from gencourse.errors import need_kind, need_named, need_pair
 from gencourse.figures.table import Table, table
 from gencourse.networks import TransformerBlock
 
@@ -29,7 +29,7 @@ def layers(networks: Mapping[str, tuple[nn.Module, Tensor]]) -> Table:
     need_named("networks", networks, "names to a network and a mini-batch")
     rows: list[dict[str, object]] = []
     for name, pair in networks.items():
-        need_sequence(f"networks[{name!r}]", pair, "a network and a mini-batch", 2)
+        need_pair(f"networks[{name!r}]", pair, "a network and a mini-batch")
         network, example = pair
         need_kind(f"networks[{name!r}][0]", network, nn.Module, "a network")
         need_kind(f"networks[{name!r}][1]", example, Tensor, "a mini-batch to show it")

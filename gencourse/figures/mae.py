@@ -14,6 +14,7 @@ from gencourse.errors import (
     need_kind,
     need_named,
     need_number,
+    need_pair,
     need_pictures,
     need_records,
     need_sequence,
@@ -97,7 +98,7 @@ def position_map(positions: Tensor, side: int, places: Sequence[tuple[int, int]]
         raise ValueError(f"side is {side} and positions has {len(positions)} rows: give side² rows.")
     need_sequence("places", places, "pairs (row, column)")
     for index, place in enumerate(places):
-        need_sequence(f"places[{index}]", place, "two numbers, row and column", 2)
+        need_pair(f"places[{index}]", place, "two numbers, row and column")
         for number in place:
             need_whole(f"places[{index}]", number, 0, side - 1)
     positions = positions.detach().cpu()

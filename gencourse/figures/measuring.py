@@ -8,7 +8,15 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.patches import Rectangle
 
-from gencourse.errors import need_kind, need_named, need_number, need_records, need_sequence, need_whole
+from gencourse.errors import (
+    need_kind,
+    need_named,
+    need_number,
+    need_pair,
+    need_records,
+    need_sequence,
+    need_whole,
+)
 from gencourse.figures.style import style
 
 __all__ = ["distance_line", "panel_points", "task_chart"]
@@ -38,7 +46,7 @@ def panel_points(
     need_records("rows", rows, method=_need_text)
     need_kind("across", across, str, "the name of a figure")
     need_kind("up", up, str, "the name of a figure")
-    need_sequence("labels", labels, "two texts", 2)
+    need_pair("labels", labels, "two texts")
     need_sequence("baselines", baselines, "names of methods", 0)
     for name, texts in (("labels", labels), ("baselines", baselines)):
         for index, text in enumerate(texts):
@@ -95,7 +103,7 @@ def task_chart(
     with style():
         _, axis = plt.subplots(figsize=(1.7 + 1.25 * len(tasks), 0.9 + 0.36 * len(methods)))
         for column, (title, task) in enumerate(tasks.items()):
-            need_sequence(f"tasks[{title!r}]", task, "the name of a figure, and whether more is better", 2)
+            need_pair(f"tasks[{title!r}]", task, "the name of a figure, and whether more is better")
             name, more = task
             need_kind(f"tasks[{title!r}][0]", name, str, "the name of a figure")
             need_kind(f"tasks[{title!r}][1]", more, bool, "True if more is better, or False")

@@ -17,9 +17,9 @@ from gencourse.errors import (
     need_generator,
     need_number,
     need_one_of,
+    need_pair,
     need_same_device,
     need_same_shape,
-    need_sequence,
     need_tensor,
 )
 from gencourse.losses.reconstruction import squared_error
@@ -247,7 +247,7 @@ def hybrid_loss_as_found(
     Raises:
         TypeError, ValueError: a shape is wrong, or weights are not two numbers.
     """
-    need_sequence("weights", weights, "two numbers, (λ₁, λ₂)", 2)
+    need_pair("weights", weights, "two numbers, (λ₁, λ₂)")
     for weight in weights:
         need_number("weights", weight)
     return weights[0] * squared_error(x_hat, x) - weights[1] * discriminator_loss(real_logits, fake_logits)

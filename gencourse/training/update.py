@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from gencourse.errors import need_kind, need_named, need_number, need_sequence
+from gencourse.errors import need_kind, need_named, need_number, need_pair, need_sequence
 from gencourse.training.method import Method
 from gencourse.training.processes import Processes
 
@@ -41,7 +41,7 @@ def adam(
     parameters = list(parameters)
     _need_parameters("parameters", parameters)
     need_number("lr", lr, least=0)
-    need_sequence("betas", betas, "two numbers, for example (0.9, 0.999)", 2)
+    need_pair("betas", betas, "two numbers, for example (0.9, 0.999)")
     for beta in betas:
         need_number("betas", beta, least=0, below=1)
     need_number("weight_decay", weight_decay, least=0)

@@ -17,6 +17,7 @@ from gencourse.errors import (
     need_finite,
     need_kind,
     need_number,
+    need_pair,
     need_seed,
     need_sequence,
     need_tensor,
@@ -204,7 +205,7 @@ def _array(name: str, values: Any, shape: tuple[int | None, ...]) -> np.ndarray:
 
 def _pair(extent: Any) -> tuple[float, float]:
     """The lowest and the highest coordinate."""
-    need_sequence("extent", extent, "two numbers", 2)
+    need_pair("extent", extent, "two numbers")
     for index, end in enumerate(extent):
         need_number(f"extent[{index}]", end, least=-1e6, most=1e6)
     if len(extent) != 2 or not extent[0] < extent[1]:

@@ -485,3 +485,10 @@ def test_matching_pictures_and_codes_separately_does_not_make_them_inverse() -> 
     assert jensenshannon(a.flatten(), b.flatten()) ** 2 == pytest.approx(math.log(2))
     a, b = joints(p, p, [1, 2, 0], [2, 0, 1])
     assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (1.0, 2.0, 3.0)])
+def test_the_total_as_found_has_two_weights(weights: tuple[float, ...]) -> None:
+    x, a = torch.rand(3, 4), torch.zeros(3)
+    with pytest.raises(ValueError, match=r"weights has \d entries: give two numbers"):
+        hybrid_loss_as_found(x, x, a, a, weights)
