@@ -29,6 +29,7 @@ const PAGE = `
     <canvas class="gc-pad" tabindex="0" role="slider" aria-valuemin="1" aria-valuemax="${2 ** MOST}"
       aria-label="Gain against the number of processes. Click or drag to choose a number, or use the arrow keys."></canvas>
     <div class="gc-gain-result">
+      <canvas class="gc-image" role="img"></canvas>
       <output aria-live="polite"></output>
       <p class="gc-figure-help">Choose the number of processes in the plot with a click or the left and right arrow keys. Both axes are logarithmic.</p>
     </div>
@@ -41,9 +42,9 @@ export function told(seconds) {
 
 function render({ model, el }) {
   const root = frame(el, "gc-gain", PAGE);
-  const [menu, slider, number, reset, pad, output] = ["select", "[type=range]", "b", "button", "canvas", "output"].map(
-    (what) => root.querySelector(what),
-  );
+  const [menu, slider, number, reset, pad, image, output] = [
+    "select", "[type=range]", "b", "button", "canvas.gc-pad", "canvas.gc-image", "output",
+  ].map((what) => root.querySelector(what));
   for (const name of model.get("names")) menu.append(new Option(name));
 
   function chosen() {
@@ -69,6 +70,7 @@ function render({ model, el }) {
     pen.fillStyle = pen.strokeStyle = ink;
     pen.font = `12px ${font}`;
     pen.textBaseline = "middle";
+    pen.lineWidth = 1;
     for (let exponent = 0; exponent <= MOST; exponent++) {
       const at = 2 ** exponent;
       pen.globalAlpha = 0.8;
@@ -113,6 +115,22 @@ function render({ model, el }) {
     }
   }
 
+  // A step of one process, and of each of several, as bars: what is fixed, and what is for pictures.
+  function drawBars({ a, b, batch, processes }) {
+    const { ink, font, shade } = look(root), pen = begin(image), width = image.clientWidth / (a + b * batch);
+    [1, processes].forEach((count, row) => {
+      const top = 4 + 44 * row, pictures = (b * batch) / count;
+      pen.fillStyle = shade("#aa3377");
+      pen.fillRect(0, top, a * width, 16);
+      pen.fillStyle = shade("#4477aa");
+      pen.fillRect(a * width, top, pictures * width, 16);
+      pen.fillStyle = ink;
+      pen.font = `12px ${font}`;
+      pen.textBaseline = "top";
+      pen.fillText(count === 1 ? "one process: fixed, then pictures" : `each of ${count} processes`, 0, top + 20);
+    });
+  }
+
   function draw() {
     const now = chosen(), { a, b, batch, s } = now;
     now.processes = Math.min(now.processes, batch); // each needs a picture at least
@@ -122,10 +140,13 @@ function render({ model, el }) {
     slider.setAttribute("aria-valuetext", `${batch} pictures`);
     number.textContent = batch;
     const many = now.processes === 1 ? "One process" : `${now.processes} processes`;
-    output.textContent = `A step of one process: ${told(a + b * batch)}, fixed share s = ${(100 * s).toPrecision(2)} %\n${many}, ${batch / now.processes} pictures each: ${told((a + b * batch) / times)}\n${times.toPrecision(3)} times faster, ${Math.round((100 * times) / now.processes)} % of what was paid for`;
+    output.textContent = `A step of one process: ${told(a + b * batch)}, fixed share s = ${(100 * s).toPrecision(2)}\u202f%\n${many}, ${batch / now.processes} pictures each: ${told((a + b * batch) / times)}\n${times.toPrecision(3)} times faster: each works ${Math.round((100 * times) / now.processes)}\u202f% as well as one alone`;
     pad.setAttribute("aria-valuenow", now.processes);
     pad.setAttribute("aria-valuetext", `${name}: ${many}, ${times.toPrecision(3)} times faster than one`);
-    if (pad.clientWidth) drawPlot(now); // not while the figure is folded away
+    image.setAttribute("aria-label", `Bars of a step's time. One process: fixed ${told(a)}, pictures ${told(b * batch)}. Each of ${now.processes}: fixed ${told(a)}, pictures ${told((b * batch) / now.processes)}.`);
+    if (!pad.clientWidth) return; // the figure is folded away
+    drawPlot(now);
+    drawBars(now);
   }
 
   // Setting a trait draws: whoever sets it, this figure, a second view of it, or Python.

@@ -172,6 +172,20 @@ def test_controls_keyboard_and_reset(figure: ProcessGain, show: Any) -> None:
     assert page.input_value("[type=range]") == "6" and page.input_value("select") == "small"
 
 
+def test_the_bars_show_that_the_fixed_part_stays(figure: ProcessGain, show: Any) -> None:
+    page = show(figure)
+    page.focus("canvas.gc-pad")
+    for key, processes in (("Home", 1), ("End", 64)):
+        page.keyboard.press(key)
+        url = page.eval_on_selector("canvas.gc-image", "canvas => canvas.toDataURL()")
+        drawn = np.array(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))).astype(int)
+        row = drawn[56]  # the middle of the second bar
+        red = ((row[:, 0] > row[:, 2]) & (row[:, 3] > 200)).sum()
+        blue = ((row[:, 0] < row[:, 2]) & (row[:, 3] > 200)).sum()
+        whole = drawn.shape[1] / (0.005 + 0.064)
+        assert abs(red - 0.005 * whole) < 3 and abs(blue - 0.064 / processes * whole) < 3
+
+
 def test_a_click_chooses_the_number_of_processes(figure: ProcessGain, show: Any) -> None:
     page = show(figure)
     box = page.locator("canvas.gc-pad").bounding_box()
