@@ -24,7 +24,7 @@ def test_a_command_runs_as_written(words: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     if words.startswith("export"):
         made = [Path(line) for line in done.stdout.split()]
-        assert len(made) == 5 and all((tmp_path / path).is_file() for path in made)
+        assert len(made) == 6 and all((tmp_path / path).is_file() for path in made)
 
 
 def test_studies_that_the_readme_names_are_there() -> None:

@@ -112,5 +112,28 @@ DERIVATIONS = {
             "the limits $1/(1-r)$ and $1/(1-r)^2$, each with its reason",
         ),
     ),
+    "6.2": Derivation(
+        "Derive your formula from Amdahl's law. What does it tend to for many processes, and for many pictures?",
+        r"One process takes $a + bB$. Of $K$ processes each takes the fixed part and its share of the pictures, $a + "
+        r"bB/K$. The ratio is the gain; with $s = a/(a + bB)$ it is $1/(s + (1-s)/K)$. For $K \to \infty$ it tends to "
+        r"$(a + bB)/a = 1/s$, for $B \to \infty$ to $K$.",
+        (
+            "every process pays the fixed part, and the pictures are divided",
+            "the ratio is eq. (6.5) with $s = a/(a + bB)$",
+            "the limits $1/s$ and $K$",
+        ),
+    ),
+    "6.3": Derivation(
+        "Derive which numbers a chain of linear layers keeps, and why what leaves the last one is not among them.",
+        r"The gradient of a weight matrix is the product of the gradient behind the layer with what went into it, so "
+        r"the input of each layer is kept: $n_1, \dots, n_L$. A ReLU needs to know where its result is positive; its "
+        r"result is the next layer's input and is there already. The last layer's output is an input of no layer. With "
+        r"$P = \sum_l (n_l + 1)\, n_{l+1}$ and four bytes a number, $16P + 4B \sum_{l \le L} n_l \le$ budget.",
+        (
+            "a layer keeps what goes into it, because its weights' gradient needs that",
+            "ReLU adds nothing",
+            "weights, gradients and two moments make $16P$; the bound is solved for $B$ and rounded down",
+        ),
+    ),
 }
 """Exercise number to what is to be derived."""

@@ -223,14 +223,15 @@ def largest_batch(budget, sizes):
     sizes are the units of a chain of linear layers with biases and ReLUs between them,
     (in, hidden, ..., out), all in float32.
     """
-    weights = sum(a * b + b for a, b in zip(sizes, sizes[1:]))
+    count = len(sizes) - 1
+    weights = sum((sizes[i] + 1) * sizes[i + 1] for i in range(count))
     return (budget - 16 * weights) // (4 * sum(sizes[:-1]))
 ''',
     wrong=(
         Wrong(_TWICE, edit=("16 * weights", "4 * weights")),
         Wrong(_LAST_OUTPUT, edit=("sum(sizes[:-1])", "sum(sizes)")),
         Wrong(_ROUND_DOWN, edit=("//", "/")),
-        Wrong("With 6000000 bytes", edit=("a * b + b", "a * b")),
+        Wrong("With 6000000 bytes", edit=("(sizes[i] + 1)", "sizes[i]")),
         Wrong("With 6000000 bytes", edit=("(4 * sum", "(8 * sum")),
     ),
     also_right=(
