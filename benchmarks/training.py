@@ -81,6 +81,8 @@ class TextbookMover:
         with torch.autocast(loss.device.type, enabled=False):
             loss.backward()
         self.optimizers[player].step()
+        # as between the autocast blocks of a tutorial: the next player sees the moved weights
+        torch.clear_autocast_cache()
         return loss.item()
 
 

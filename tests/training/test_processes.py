@@ -256,3 +256,11 @@ def test_a_killed_process_stops_the_job_in_a_sentence_and_one_process_goes_on(tm
         history = fit(resumed, together.pictures(), checkpoint=tmp_path / "run", resume=True, **options)
     assert len(history) == 5 and all(t.isfinite().all() for t in resumed.state_dict().values())
     assert done.stderr.count("Another process of this run is gone") == 1
+
+
+def test_a_loss_of_all_rows_is_not_added_up_from_parts() -> None:
+    with (
+        Processes(0, 2).step(8),
+        pytest.raises(ValueError, match=r"^rows has 2 rows, and this process has 4 .* Give accumulate=1"),
+    ):
+        whole_batch(torch.rand(2, 3))
