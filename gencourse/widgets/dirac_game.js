@@ -299,12 +299,7 @@ function render({ model, el }) {
     const up = (box.top + size - MARGIN.bottom - event.clientY) / (size - MARGIN.top - MARGIN.bottom);
     moveTo((2 * across - 1) * REACH, (2 * up - 1) * REACH);
   }
-  pad.addEventListener("pointerdown", (event) => {
-    if (event.button) return; // the first button, a finger or a pen
-    pad.setPointerCapture(event.pointerId); // a drag goes on outside the pad
-    follow(event);
-  });
-  pad.addEventListener("pointermove", (event) => pad.hasPointerCapture(event.pointerId) && follow(event));
+  drag(pad, follow);
   pad.addEventListener("keydown", (event) => {
     const arrow = ARROWS[event.key], [theta, psi] = model.get("start");
     if ((!arrow && event.key !== "Home") || event.ctrlKey || event.altKey || event.metaKey) return;

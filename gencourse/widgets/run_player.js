@@ -53,6 +53,7 @@ const ICONS = {
   back: '<path d="M2 2h2.5v12H2zM14 2v12L5.5 8z"/>',
   play: '<path d="M3 1.5v13L14 8z"/>',
   pause: '<path d="M3 2h3.5v12H3zM9.5 2H13v12H9.5z"/>',
+  reset: '<path d="M8 2a6 6 0 1 1-5.6 3.8l1.9.7A4 4 0 1 0 8 4v2.6L3.6 3.3 8 0z"/>',
   forward: '<path d="M11.5 2H14v12h-2.5zM2 2v12l8.5-6z"/>',
 };
 const icon = (name) => `<svg viewBox="0 0 16 16" aria-hidden="true">${ICONS[name]}</svg>`;
@@ -65,6 +66,7 @@ const PAGE = `
     <button type="button" data-do="play" aria-label="Play">${icon("play")}</button>
     <button type="button" data-do="forward" aria-label="One frame forward">${icon("forward")}</button>
     <input type="range" min="0" step="1" aria-label="Time of training">
+    <button type="button" data-do="reset" aria-label="Reset">${icon("reset")}</button>
   </div>
   <output class="gc-run-result" aria-live="polite"></output>
   <ul class="gc-run-legend">
@@ -87,7 +89,7 @@ function render({ model, el }) {
   const [views, strip, slider, output] = [".gc-run-views", "canvas.gc-image", "input", "output"].map(
     (what) => root.querySelector(what),
   );
-  const [back, play, forward] = root.querySelectorAll("button");
+  const [back, play, forward, reset] = root.querySelectorAll("button");
   const key = (name) => root.querySelector(`[data-key=${name}]`);
   const planes = titles.map((title, r) => {
     const figure = document.createElement("figure"), caption = document.createElement("figcaption");
@@ -288,6 +290,11 @@ function render({ model, el }) {
   play.addEventListener("click", () => (clock ? pause() : start()));
   back.addEventListener("click", () => go(model.get("frame") - 1));
   forward.addEventListener("click", () => go(model.get("frame") + 1));
+  const rewind = rewinder(model, ["frame"]);
+  reset.addEventListener("click", () => {
+    pause();
+    rewind();
+  });
   slider.addEventListener("input", () => go(Number(slider.value)));
   for (const canvas of [...planes, strip]) {
     const [left, right] = canvas === strip ? [AROUND.left, AROUND.right] : [0, 0];
@@ -295,12 +302,7 @@ function render({ model, el }) {
       const box = canvas.getBoundingClientRect();
       go(((event.clientX - box.left - left) / (box.width - left - right)) * (frames - 1));
     };
-    canvas.addEventListener("pointerdown", (event) => {
-      if (event.button) return; // the first button, a finger or a pen
-      canvas.setPointerCapture(event.pointerId); // a drag goes on outside the canvas
-      follow(event);
-    });
-    canvas.addEventListener("pointermove", (event) => canvas.hasPointerCapture(event.pointerId) && follow(event));
+    drag(canvas, follow);
   }
   planes[0].addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
