@@ -341,6 +341,7 @@ function render({ model, el }) {
     ring = row * grid + column;
     draw();
   });
+  const rewind = rewinder(model, ["hidden", "picture"]);
   const actions = {
     random() {
       const order = Array.from({ length: count }, (_, place) => [Math.random(), place]).sort((a, b) => a[0] - b[0]);
@@ -349,7 +350,11 @@ function render({ model, el }) {
       hide(hidden);
     },
     show: () => hide(new Uint8Array(count)),
-    reset: rewinder(model, ["hidden", "picture"]),
+    reset() {
+      ring = Math.floor(count / 2);
+      rewind();
+      draw(); // also where only the ring has moved
+    },
     next() {
       model.set("picture", (model.get("picture") + 1) % labels.length);
       model.save_changes();
