@@ -269,7 +269,7 @@ function render({ model, el }) {
   function drawLine(theta, psi, gamma, loss) {
     const pen = inked(below), width = below.clientWidth, middle = below.clientHeight / 2;
     const across = (at) => MARGIN.left + ((at / REACH + 1) / 2) * (width - MARGIN.left - MARGIN.right);
-    const up = (value) => middle - (value / 8) * (middle - 8); // as far as the plane's corners reach, nearly
+    const up = (value) => middle - (value / 8) * (middle - 8); // steeper lines leave the picture
     pen.globalAlpha = 0.5;
     line(pen, [[across(-REACH), middle], [across(REACH), middle]]);
     pen.save();
