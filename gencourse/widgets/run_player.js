@@ -242,6 +242,7 @@ function render({ model, el }) {
     pen.fillStyle = pen.strokeStyle = ink;
     pen.textBaseline = "middle";
     pen.globalAlpha = 0.8;
+    pen.textAlign = "left";
     pen.fillText("losses: D solid, G dashed", AROUND.left, 8);
     pen.textAlign = "right";
     pen.lineWidth = 1;
@@ -291,9 +292,10 @@ function render({ model, el }) {
 
   function draw() {
     const frame = Math.min(model.get("frame"), frames - 1);
-    const counts = coverage.map((of, r) => `${titles[r]}: ${of[frame]} of ${clusters} clusters`);
-    const two = losses.map((pairs, r) => pairs.length && `${titles[r]}: losses ${pairs[frame].map((v) => v.toFixed(2).replace("-", "−")).join(" and ")}`);
-    const said = `step ${grouped(steps[frame])} · ${[...counts, ...two.filter(Boolean)].join(" · ")}`;
+    const short = (loss) => loss.toFixed(2).replace("-", "−");
+    const told = titles.map((title, r) => `${title}: ${coverage[r][frame]} of ${clusters} clusters`
+      + (losses[r]?.length ? `, losses ${losses[r][frame].map(short).join(" and ")}` : ""));
+    const said = `step ${grouped(steps[frame])} · ${told.join(" · ")}`;
     slider.value = frame;
     slider.setAttribute("aria-valuetext", `step ${steps[frame]}`);
     planes[0].setAttribute("aria-valuenow", frame);
