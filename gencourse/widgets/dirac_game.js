@@ -93,6 +93,7 @@ const PAGE = `
       <output class="gc-dirac-result" aria-live="polite"></output>
     </div>
   </div>
+  <canvas class="gc-dirac-line" role="img" aria-label="The discriminator's line D(x) = ψx, the real point at 0 and the generator's point θ, at the step that is shown"></canvas>
   <div class="gc-dirac-controls">
     <label>Loss
       <select data-trait="loss"><option value="logistic">logistic</option><option value="wasserstein">Wasserstein</option></select>
@@ -106,9 +107,13 @@ const PAGE = `
     <label><span>Penalty <i>γ</i> <b></b></span>
       <input type="range" data-trait="gamma" min="0" max="2" step="0.01">
     </label>
-    <button type="button">Reset</button>
+    <div>
+      <button type="button">Play</button>
+      <button type="button">Step</button>
+      <button type="button">Reset</button>
+    </div>
   </div>
-  <p class="gc-dirac-help">Drag the ring to start elsewhere, or use the arrow keys. The small arrows show where the two players pull; the dot is step 400.</p>`;
+  <p class="gc-dirac-help">Drag the ring to start elsewhere, or use the arrow keys. The small arrows show where the two players pull; the dot is the last step shown. Below: the discriminator's line, which says "made" above the axis, and the two points.</p>`;
 
 function render({ model, el }) {
   const root = document.createElement("div");
@@ -116,9 +121,11 @@ function render({ model, el }) {
   root.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the arrow keys to move between cells
   root.innerHTML = PAGE;
   el.append(root);
-  const [pad, image, output, button] = ["canvas.gc-pad", "canvas.gc-image", "output", "button"].map(
+  const [pad, image, below, output] = ["canvas.gc-pad", "canvas.gc-image", "canvas.gc-dirac-line", "output"].map(
     (what) => root.querySelector(what),
   );
+  const [play, one, reset] = root.querySelectorAll("button");
+  let shown = STEPS, clock = 0; // how many steps are shown
   const controls = [...root.querySelectorAll("[data-trait]")];
   let size = 0, ink = "", paper = "", accent = "", font = "";
   const toX = (theta) => MARGIN.left + ((theta / REACH + 1) / 2) * (size - MARGIN.left - MARGIN.right);
@@ -184,22 +191,23 @@ function render({ model, el }) {
     const far = 20 * REACH; // beyond this a line only leaves the plane
     const x = (n) => toX(Math.max(-far, Math.min(far, path[2 * n])));
     const y = (n) => toY(Math.max(-far, Math.min(far, path[2 * n + 1])));
-    for (let from = 0; from < STEPS; from += 20) {
+    for (let from = 0; from < shown; from += 20) {
+      const to = Math.min(shown, from + 20);
       pen.globalAlpha = 0.35 + 0.5 * (from / STEPS);
       pen.beginPath();
       pen.moveTo(x(from), y(from));
-      for (let n = from + 1; n <= from + 20; n++) pen.lineTo(x(n), y(n));
+      for (let n = from + 1; n <= to; n++) pen.lineTo(x(n), y(n));
       pen.stroke();
       pen.beginPath();
-      for (let n = from + 1; n <= from + 20; n++) {
+      for (let n = from + 1; n <= to; n++) {
         pen.moveTo(x(n), y(n));
         pen.arc(x(n), y(n), 1.7, 0, 2 * Math.PI);
       }
       pen.fill();
     }
     pen.globalAlpha = 1;
-    disc(pen, x(STEPS), y(STEPS), 6.5, paper);
-    disc(pen, x(STEPS), y(STEPS), 4.5, accent);
+    disc(pen, x(shown), y(shown), 6.5, paper);
+    disc(pen, x(shown), y(shown), 4.5, accent);
     pen.restore();
     pen.globalAlpha = 1;
     for (const [colour, thickness] of [[paper, 7], [ink, 2.5]]) { // a halo sets the ring off from the trail
@@ -249,12 +257,47 @@ function render({ model, el }) {
     pen.strokeStyle = accent;
     pen.lineWidth = 2;
     const points = [];
-    logs.forEach((log, n) => Number.isFinite(log) && points.push([toAcross(n), toUp(log)]));
+    logs.forEach((log, n) => n <= shown && Number.isFinite(log) && points.push([toAcross(n), toUp(log)]));
     if (points.length) {
       line(pen, points);
       disc(pen, ...points[points.length - 1], 4.5, accent);
     }
     pen.restore();
+  }
+
+  // One axis of the pictures x: the real point, the made one with the pull on it, and D as a line over the axis.
+  function drawLine(theta, psi, gamma, loss) {
+    const pen = inked(below), width = below.clientWidth, middle = below.clientHeight / 2;
+    const across = (at) => MARGIN.left + ((at / REACH + 1) / 2) * (width - MARGIN.left - MARGIN.right);
+    const up = (value) => middle - (value / 8) * (middle - 8); // steeper lines leave the picture
+    pen.globalAlpha = 0.5;
+    line(pen, [[across(-REACH), middle], [across(REACH), middle]]);
+    pen.save();
+    pen.beginPath();
+    pen.rect(across(-REACH), 0, width, 2 * middle);
+    pen.clip();
+    pen.globalAlpha = 1;
+    pen.strokeStyle = accent;
+    pen.lineWidth = 2;
+    line(pen, [[across(-REACH), up(-REACH * psi)], [across(REACH), up(REACH * psi)]]);
+    disc(pen, across(0), middle, 5, ink);
+    const pull = across(theta + 2 * flow(theta, psi, gamma, loss)[0]), sign = Math.sign(pull - across(theta));
+    line(pen, [[across(theta), middle], [pull, middle]]);
+    if (Math.abs(pull - across(theta)) > 8) line(pen, [[pull - 6 * sign, middle - 5], [pull, middle], [pull - 6 * sign, middle + 5]]);
+    disc(pen, across(theta), middle, 6, accent);
+    pen.restore();
+    pen.fillStyle = ink;
+    pen.globalAlpha = 0.8;
+    pen.font = `12px ${font}`;
+    pen.textAlign = "center";
+    pen.fillText("real", across(0), middle + 17);
+    pen.textAlign = "left";
+    pen.fillText("D(x) = ψx", across(-REACH), 8);
+    pen.textAlign = "right";
+    pen.fillText("x", across(REACH), middle + 14);
+    pen.font = `italic 14px ${font}`;
+    pen.textAlign = "center";
+    if (Math.abs(theta) < REACH) pen.fillText("θ", across(theta), middle - 16);
   }
 
   function draw() {
@@ -267,7 +310,7 @@ function render({ model, el }) {
     const path = run(...start, h, STEPS, gamma, mode, loss);
     const radii = Array.from({ length: STEPS + 1 }, (_, n) => Math.hypot(path[2 * n], path[2 * n + 1]));
     const parts = radii[0] === 0 ? ["The start is the solution: nobody moves."] : [
-      `after ${STEPS} steps: radius ${short(radii[STEPS])} · `,
+      `after ${shown} steps: radius ${short(radii[shown])} · `,
       `|λ| = ${modulus(h, gamma, mode, loss).toFixed(4)}: ${verdict(h, gamma, mode, loss)}`,
     ];
     output.replaceChildren(...parts.map((part) => { // a line breaks between the two, not within them
@@ -284,6 +327,34 @@ function render({ model, el }) {
     accent = dark ? "#f4a0aa" : "#c23b52";
     drawPlane(path, gamma, loss);
     drawCurve(radii);
+    drawLine(path[2 * shown], path[2 * shown + 1], gamma, loss);
+  }
+
+  // Shows the steps one by one. A new setting, when nothing plays, shows all of them again.
+  function pause() {
+    clearInterval(clock);
+    clock = 0;
+    play.textContent = "Play";
+    output.setAttribute("aria-live", "polite");
+  }
+  function advance() {
+    shown = shown < STEPS ? shown + 1 : 1;
+    draw();
+    if (shown === STEPS || !root.isConnected) pause();
+  }
+  play.addEventListener("click", () => {
+    if (clock) return pause();
+    output.setAttribute("aria-live", "off"); // thirty sentences a second help nobody
+    play.textContent = "Pause";
+    clock = setInterval(advance, 33);
+  });
+  one.addEventListener("click", () => {
+    pause();
+    advance();
+  });
+  function changed() {
+    if (!clock) shown = STEPS;
+    draw();
   }
 
   // Setting a trait draws: whoever sets it, this figure, a second view of it, or Python.
@@ -299,12 +370,7 @@ function render({ model, el }) {
     const up = (box.top + size - MARGIN.bottom - event.clientY) / (size - MARGIN.top - MARGIN.bottom);
     moveTo((2 * across - 1) * REACH, (2 * up - 1) * REACH);
   }
-  pad.addEventListener("pointerdown", (event) => {
-    if (event.button) return; // the first button, a finger or a pen
-    pad.setPointerCapture(event.pointerId); // a drag goes on outside the pad
-    follow(event);
-  });
-  pad.addEventListener("pointermove", (event) => pad.hasPointerCapture(event.pointerId) && follow(event));
+  drag(pad, follow);
   pad.addEventListener("keydown", (event) => {
     const arrow = ARROWS[event.key], [theta, psi] = model.get("start");
     if ((!arrow && event.key !== "Home") || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -320,16 +386,21 @@ function render({ model, el }) {
       set(control.dataset.trait, range ? Number(control.value) : control.value),
     );
   }
-  button.addEventListener("click", () => Object.entries(HOME).forEach(([name, value]) => set(name, value)));
+  reset.addEventListener("click", () => {
+    pause();
+    Object.entries(HOME).forEach(([name, value]) => set(name, value));
+    changed(); // also where only the steps were played
+  });
 
   const unwatch = watch([root], draw);
   const changes = Object.keys(HOME).map((name) => `change:${name}`);
-  changes.forEach((change) => model.on(change, draw));
+  changes.forEach((change) => model.on(change, changed));
   draw();
 
   return () => { // the view is closed
+    pause();
     unwatch();
-    changes.forEach((change) => model.off(change, draw));
+    changes.forEach((change) => model.off(change, changed));
   };
 }
 

@@ -18,6 +18,7 @@ const PAGE = `
     <canvas class="gc-image" width="28" height="28" role="img" aria-label="The picture that the decoder makes of z"></canvas>
     <output class="gc-z" aria-live="polite"></output>
     <button type="button">Random point, N(0, I)</button>
+    <button type="button">Reset</button>
     <p class="gc-figure-help">Drag the ring. Or use the arrow keys, with Shift for larger steps; Home is the centre.</p>
   </div>`;
 
@@ -109,6 +110,7 @@ function render({ model, el }) {
     return [aLow + across * (aHigh - aLow), bLow + up * (bHigh - bLow)];
   }, model, "z");
   button.addEventListener("click", () => moveTo(drawNormal()));
+  button.nextElementSibling.addEventListener("click", rewinder(model, ["z"]));
 
   const unwatch = watch([pad], () => { size = 0; draw(); });
   model.on("change:z", draw);

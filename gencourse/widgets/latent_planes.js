@@ -31,6 +31,7 @@ const PAGE = `
   <div class="gc-planes-controls">
     <button type="button">Random point, N(0, I)</button>
     <output aria-live="polite"></output>
+    <button type="button">Reset</button>
   </div>
   <p class="gc-figure-help">
     Drag a ring: every decoder gets the same z. Or use the arrow keys, with Shift for larger steps; Home is the centre.
@@ -43,6 +44,7 @@ const PAGE = `
     <div class="gc-planes-controls">
       <button type="button">Random style, N(0, I)</button>
       <output aria-live="polite"></output>
+      <button type="button">Reset</button>
     </div>
   </div>`;
 
@@ -158,7 +160,7 @@ function render({ model, el }) {
 
   // ---- the upper part: one z, several methods ----
 
-  const [button, output] = root.querySelector(".gc-planes-controls").children;
+  const [button, output, reset] = root.querySelector(".gc-planes-controls").children;
   const rows = titles.map((title, k) => {
     const { figure, show } = add(views, VIEW, title, `What the decoder of ${title} makes of z`);
     const pad = figure.querySelector("canvas.gc-pad"), own = codesOf(k);
@@ -180,11 +182,12 @@ function render({ model, el }) {
   }
   const moves = rows.map(({ pad, place }) => steer(pad, bounds, place, model, "z"));
   button.addEventListener("click", () => moves[0](drawNormal()));
+  reset.addEventListener("click", rewinder(model, ["z"]));
 
   // ---- the lower part: one style, ten digits ----
 
   const stylePlane = makePlane(styles.querySelector("canvas.gc-pad"), codesOf(titles.length));
-  const [styleButton, styleOutput] = styles.querySelector(".gc-planes-controls").children;
+  const [styleButton, styleOutput, styleReset] = styles.querySelector(".gc-planes-controls").children;
   const ten = Array.from({ length: 10 }, (_, d) =>
     add(styles.querySelector(".gc-planes-digits"), DIGIT, d, `${named(d)} in the style z`),
   );
@@ -198,6 +201,7 @@ function render({ model, el }) {
   styles.hidden = !model.get("conditional");
   const moveStyle = steer(stylePlane.pad, bounds, stylePlane.place, model, "style_z");
   styleButton.addEventListener("click", () => moveStyle(drawNormal()));
+  styleReset.addEventListener("click", rewinder(model, ["style_z"]));
 
   // ---- both ----
 

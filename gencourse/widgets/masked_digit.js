@@ -212,6 +212,7 @@ const PAGE = `
     <button type="button" data-do="random">Hide ¾ at random</button>
     <button type="button" data-do="show">Show all</button>
     <button type="button" data-do="next">Next digit</button>
+    <button type="button" data-do="reset">Reset</button>
   </div>
   <p class="gc-figure-help">Click or drag over patches to hide them, or to show hidden ones again. With the keyboard: the arrow keys move the ring, Space hides or shows its patch.</p>`;
 
@@ -275,14 +276,15 @@ function render({ model, el }) {
   function draw() {
     const hidden = hiddenNow(), picture = pictureNow(), some = hidden.reduce((sum, one) => sum + one, 0);
     const filled = predict(network, picture, hidden), label = labels[model.get("picture") % labels.length];
-    const share = `${some} of ${count} patches hidden`;
+    const at = `row ${Math.floor(ring / grid) + 1}, column ${(ring % grid) + 1}: ${hidden[ring] ? "hidden" : "shown"}`;
+    const share = `${at} · ${some} of ${count} patches hidden`;
     if (some === count) output.textContent = `${share}: the network has nothing to go by, show at least one.`;
     else if (!some) output.textContent = `${share}: the network has nothing to fill in.`;
     else {
       const seen = picture.filter((_, at) => !hidden[patchOf(at)]);
       const guess = new Float32Array(pixels).fill(seen.reduce((sum, one) => sum + one, 0) / seen.length);
       const [error, flat] = [filled, guess].map((made) => hiddenError(sizes, picture, made, hidden).toFixed(4));
-      output.textContent = `${share} · mean squared error there: ${error}\nthe mean of the visible pixels everywhere: ${flat}`;
+      output.textContent = `${share}\nmean squared error there: ${error}\nthe mean of the visible pixels everywhere: ${flat}`;
     }
     truth.setAttribute("aria-label", `The whole digit: ${label === 8 ? "an" : "a"} ${label}`);
     if (!pad.clientWidth) return; // the figure is folded away
@@ -315,16 +317,19 @@ function render({ model, el }) {
   pad.addEventListener("pointerdown", (event) => {
     if (event.button) return; // the first button, a finger or a pen
     pad.setPointerCapture(event.pointerId); // a drag goes on outside the pad
-    const place = placeAt(event);
-    painting = 1 - hiddenNow()[place];
-    paint(place, painting);
+    if (event.pointerType !== "touch") touch(event); // a finger may be about to scroll the page: see `drag`
   });
-  pad.addEventListener("pointermove", (event) => {
-    if (painting === null || !pad.hasPointerCapture(event.pointerId)) return;
+  function touch(event) {
     const place = placeAt(event);
-    if (place !== ring) paint(place, painting);
+    if (painting === null) paint(place, painting = 1 - hiddenNow()[place]);
+    else if (place !== ring) paint(place, painting);
+  }
+  pad.addEventListener("pointermove", (event) => pad.hasPointerCapture(event.pointerId) && touch(event));
+  pad.addEventListener("pointerup", (event) => {
+    if (event.pointerType === "touch") touch(event);
+    painting = null;
   });
-  for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => { painting = null; });
+  pad.addEventListener("pointercancel", () => { painting = null; });
   pad.addEventListener("keydown", (event) => {
     const arrow = ARROWS[event.key], press = event.key === " " || event.key === "Enter";
     if ((!arrow && !press) || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -336,6 +341,7 @@ function render({ model, el }) {
     ring = row * grid + column;
     draw();
   });
+  const rewind = rewinder(model, ["hidden", "picture"]);
   const actions = {
     random() {
       const order = Array.from({ length: count }, (_, place) => [Math.random(), place]).sort((a, b) => a[0] - b[0]);
@@ -344,6 +350,11 @@ function render({ model, el }) {
       hide(hidden);
     },
     show: () => hide(new Uint8Array(count)),
+    reset() {
+      ring = Math.floor(count / 2);
+      rewind();
+      draw(); // also where only the ring has moved
+    },
     next() {
       model.set("picture", (model.get("picture") + 1) % labels.length);
       model.save_changes();

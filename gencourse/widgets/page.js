@@ -74,6 +74,27 @@ function watch(elements, draw) {
   };
 }
 
+// Calls `follow` with the events of a drag on a pad. A finger that sets out up or down scrolls the page (pan-y in the
+// style), so a finger counts only when it has moved across, or is lifted where it came down.
+function drag(pad, follow) {
+  pad.addEventListener("pointerdown", (event) => {
+    if (event.button) return; // the first button, a finger or a pen
+    pad.setPointerCapture(event.pointerId); // a drag goes on outside the pad
+    if (event.pointerType !== "touch") follow(event);
+  });
+  pad.addEventListener("pointermove", (event) => pad.hasPointerCapture(event.pointerId) && follow(event));
+  pad.addEventListener("pointerup", (event) => event.pointerType === "touch" && follow(event));
+}
+
+// How to put these traits back to what they are now.
+function rewinder(model, names) {
+  const home = names.map((name) => [name, model.get(name)]);
+  return () => {
+    home.forEach(([name, value]) => model.set(name, value));
+    model.save_changes();
+  };
+}
+
 // Four to eight round numbers from low to high.
 function ticks(low, high) {
   const rough = (high - low) / 5, power = 10 ** Math.floor(Math.log10(rough));

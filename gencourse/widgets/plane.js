@@ -108,12 +108,7 @@ function steer(pad, [aLow, aHigh, bLow, bHigh], at, model, name) {
     const box = pad.getBoundingClientRect();
     moveTo(at(event.clientX - box.left, event.clientY - box.top));
   }
-  pad.addEventListener("pointerdown", (event) => {
-    if (event.button) return; // the first button, a finger or a pen
-    pad.setPointerCapture(event.pointerId); // a drag goes on outside the pad
-    follow(event);
-  });
-  pad.addEventListener("pointermove", (event) => pad.hasPointerCapture(event.pointerId) && follow(event));
+  drag(pad, follow);
   pad.addEventListener("keydown", (event) => {
     const arrow = ARROWS[event.key], z = model.get(name);
     if ((!arrow && event.key !== "Home") || event.ctrlKey || event.altKey || event.metaKey) return;

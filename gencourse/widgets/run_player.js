@@ -53,6 +53,7 @@ const ICONS = {
   back: '<path d="M2 2h2.5v12H2zM14 2v12L5.5 8z"/>',
   play: '<path d="M3 1.5v13L14 8z"/>',
   pause: '<path d="M3 2h3.5v12H3zM9.5 2H13v12H9.5z"/>',
+  reset: '<path d="M8 2a6 6 0 1 1-5.6 3.8l1.9.7A4 4 0 1 0 8 4v2.6L3.6 3.3 8 0z"/>',
   forward: '<path d="M11.5 2H14v12h-2.5zM2 2v12l8.5-6z"/>',
 };
 const icon = (name) => `<svg viewBox="0 0 16 16" aria-hidden="true">${ICONS[name]}</svg>`;
@@ -60,11 +61,13 @@ const icon = (name) => `<svg viewBox="0 0 16 16" aria-hidden="true">${ICONS[name
 const PAGE = `
   <div class="gc-run-views"></div>
   <canvas class="gc-image" role="img"></canvas>
+  <canvas class="gc-run-losses" role="img" aria-label="Losses of the discriminator (solid) and of the generator (dashed) over the steps of training"></canvas>
   <div class="gc-run-controls">
     <button type="button" data-do="back" aria-label="One frame back">${icon("back")}</button>
     <button type="button" data-do="play" aria-label="Play">${icon("play")}</button>
     <button type="button" data-do="forward" aria-label="One frame forward">${icon("forward")}</button>
     <input type="range" min="0" step="1" aria-label="Time of training">
+    <button type="button" data-do="reset" aria-label="Reset">${icon("reset")}</button>
   </div>
   <output class="gc-run-result" aria-live="polite"></output>
   <ul class="gc-run-legend">
@@ -77,6 +80,7 @@ const PAGE = `
 function render({ model, el }) {
   const steps = model.get("steps"), sizes = model.get("sizes"), titles = model.get("titles");
   const coverage = model.get("coverage"), clusters = model.get("clusters"), frames = steps.length;
+  const losses = model.get("losses"), bars = losses.some((pairs) => pairs.length);
   const { real, runs } = unpack(model.get("data"), model.get("points"), sizes, frames);
 
   const root = document.createElement("div");
@@ -87,7 +91,9 @@ function render({ model, el }) {
   const [views, strip, slider, output] = [".gc-run-views", "canvas.gc-image", "input", "output"].map(
     (what) => root.querySelector(what),
   );
-  const [back, play, forward] = root.querySelectorAll("button");
+  const below = root.querySelector(".gc-run-losses");
+  below.hidden = !bars;
+  const [back, play, forward, reset] = root.querySelectorAll("button");
   const key = (name) => root.querySelector(`[data-key=${name}]`);
   const planes = titles.map((title, r) => {
     const figure = document.createElement("figure"), caption = document.createElement("figcaption");
@@ -228,6 +234,47 @@ function render({ model, el }) {
     });
   }
 
+  function drawLosses(frame) {
+    const pen = begin(below), width = below.clientWidth, bottom = below.clientHeight - 8;
+    const all = losses.flat(2), low = Math.min(0, ...all), high = Math.max(1, ...all);
+    const up = (value) => bottom - ((value - low) / (high - low)) * (bottom - AROUND.top);
+    pen.font = `12px ${font}`;
+    pen.fillStyle = pen.strokeStyle = ink;
+    pen.textBaseline = "middle";
+    pen.globalAlpha = 0.8;
+    pen.textAlign = "left";
+    pen.fillText("losses: D solid, G dashed", AROUND.left, 8);
+    pen.textAlign = "right";
+    pen.lineWidth = 1;
+    const marks = ticks(low, high);
+    for (const { at, label } of [marks[0], marks[marks.length - 1]]) {
+      pen.globalAlpha = 0.8;
+      pen.fillText(label, AROUND.left - 5, up(at));
+      pen.globalAlpha = 0.12;
+      pen.beginPath();
+      pen.moveTo(AROUND.left, up(at));
+      pen.lineTo(width - AROUND.right, up(at));
+      pen.stroke();
+    }
+    pen.globalAlpha = 1;
+    pen.lineWidth = 1.8;
+    losses.forEach((pairs, r) => [[], [5, 4]].forEach((dash, i) => {
+      pen.strokeStyle = colours.runs[r];
+      pen.setLineDash(dash);
+      pen.beginPath();
+      pairs.forEach((pair, at) => pen.lineTo(across(at, width), up(pair[i])));
+      pen.stroke();
+    }));
+    pen.setLineDash([]);
+    pen.strokeStyle = ink;
+    pen.globalAlpha = 0.6;
+    pen.lineWidth = 1.5;
+    pen.beginPath();
+    pen.moveTo(across(frame, width), AROUND.top - 6);
+    pen.lineTo(across(frame, width), bottom);
+    pen.stroke();
+  }
+
   function look() {
     const looks = getComputedStyle(root);
     [ink, font] = [looks.color, looks.fontFamily];
@@ -245,8 +292,10 @@ function render({ model, el }) {
 
   function draw() {
     const frame = Math.min(model.get("frame"), frames - 1);
-    const counts = coverage.map((of, r) => `${titles[r]}: ${of[frame]} of ${clusters} clusters`);
-    const said = `step ${grouped(steps[frame])} · ${counts.join(" · ")}`;
+    const short = (loss) => loss.toFixed(2).replace("-", "−");
+    const told = titles.map((title, r) => `${title}: ${coverage[r][frame]} of ${clusters} clusters`
+      + (losses[r]?.length ? `, losses ${losses[r][frame].map(short).join(" and ")}` : ""));
+    const said = `step ${grouped(steps[frame])} · ${told.join(" · ")}`;
     slider.value = frame;
     slider.setAttribute("aria-valuetext", `step ${steps[frame]}`);
     planes[0].setAttribute("aria-valuenow", frame);
@@ -256,6 +305,7 @@ function render({ model, el }) {
     if (!ink) look();
     planes.forEach((_, r) => drawRun(r, frame));
     drawStrip(frame);
+    if (bars) drawLosses(frame);
   }
 
   // Setting the frame draws: whoever sets it, this figure, a second view of it, or Python.
@@ -288,19 +338,19 @@ function render({ model, el }) {
   play.addEventListener("click", () => (clock ? pause() : start()));
   back.addEventListener("click", () => go(model.get("frame") - 1));
   forward.addEventListener("click", () => go(model.get("frame") + 1));
+  const rewind = rewinder(model, ["frame"]);
+  reset.addEventListener("click", () => {
+    pause();
+    rewind();
+  });
   slider.addEventListener("input", () => go(Number(slider.value)));
-  for (const canvas of [...planes, strip]) {
-    const [left, right] = canvas === strip ? [AROUND.left, AROUND.right] : [0, 0];
+  for (const canvas of [...planes, strip, below]) {
+    const [left, right] = planes.includes(canvas) ? [0, 0] : [AROUND.left, AROUND.right];
     const follow = (event) => {
       const box = canvas.getBoundingClientRect();
       go(((event.clientX - box.left - left) / (box.width - left - right)) * (frames - 1));
     };
-    canvas.addEventListener("pointerdown", (event) => {
-      if (event.button) return; // the first button, a finger or a pen
-      canvas.setPointerCapture(event.pointerId); // a drag goes on outside the canvas
-      follow(event);
-    });
-    canvas.addEventListener("pointermove", (event) => canvas.hasPointerCapture(event.pointerId) && follow(event));
+    drag(canvas, follow);
   }
   planes[0].addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];

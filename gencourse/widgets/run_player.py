@@ -24,6 +24,7 @@ from gencourse.errors import (
     need_whole,
 )
 from gencourse.evaluation import mode_coverage
+from gencourse.losses import discriminator_loss, generator_loss
 from gencourse.methods import GAN
 from gencourse.training import Update, adam, seeded
 from gencourse.widgets.text import module, style
@@ -58,6 +59,7 @@ class RunPlayer(anywidget.AnyWidget):
     data = t.Bytes().tag(sync=True)  # what `_pack` packs, in its order
     coverage = t.List(t.List(t.Int())).tag(sync=True)  # of each run: clusters covered in each frame
     clusters = t.Int().tag(sync=True)
+    losses = t.List(t.List(t.List(t.Float()))).tag(sync=True)  # of each run: the two losses in each frame
 
     @classmethod
     def from_frames(
@@ -78,10 +80,11 @@ class RunPlayer(anywidget.AnyWidget):
         Args:
             real: points of the data, shape (M, 2); at most 500 of them are drawn, the same ones every time.
             runs: for each run a dict of "title", "samples" (T, N, 2), "field" (T, g, g), and, if wanted,
-                "arrows" (T, K, 4). The field is the discriminator in [0, 1]: field[t, i, j] at the j-th
-                horizontal and the i-th vertical of g positions from the lowest to the highest of the extent.
-                An arrow is (x, y, dx, dy). All arrows of the figure are drawn on one scale, so that their
-                lengths can be compared; the few longest are cut.
+                "arrows" (T, K, 4) and "losses" (T, 2), the discriminator's and the generator's. The field is
+                the discriminator in [0, 1]: field[t, i, j] at the j-th horizontal and the i-th vertical of g
+                positions from the lowest to the highest of the extent. An arrow is (x, y, dx, dy). All arrows
+                of the figure are drawn on one scale, so that their lengths can be compared; the few longest
+                are cut.
             extent: lowest and highest coordinate that is shown, in both directions.
             steps: the training step of each frame, T increasing whole numbers.
             centres: centres of the real clusters, shape (C, 2).
@@ -119,6 +122,7 @@ class RunPlayer(anywidget.AnyWidget):
             data=_pack(real[chosen], frames, low, high),
             coverage=[_coverage(samples, centres, near) for samples, _, _ in frames],
             clusters=len(centres),
+            losses=[_losses(run, i, len(steps)) for i, run in enumerate(runs)],
         )
 
     def __repr__(self) -> str:
@@ -153,7 +157,8 @@ def record_run(
         seed: of the mini-batches and of the method's noise.
 
     Returns:
-        "title", "samples" (T, N, 2), "field" (T, side, side) with σ(D), and "arrows" (T, K, 4).
+        "title", "samples" (T, N, 2), "field" (T, side, side) with σ(D), "arrows" (T, K, 4), and "losses" (T, 2):
+        the discriminator's, without penalties, and the generator's, of these samples and as many real points.
 
     Raises:
         ValueError: an argument cannot be used; the message says which and why.
@@ -173,12 +178,15 @@ def record_run(
     axis = torch.linspace(low, high, side)
     grid = torch.cartesian_prod(axis, axis).flip(1)  # row i is the i-th height, column j the j-th position
     z = gan.noise(samples, torch.Generator().manual_seed(seed))
-    taken: dict[str, list[torch.Tensor]] = {"samples": [], "field": [], "arrows": []}
+    taken: dict[str, list[torch.Tensor]] = {"samples": [], "field": [], "arrows": [], "losses": []}
 
     def take() -> None:
         with torch.no_grad():
             points = gan.generate(z)
             taken["field"].append(torch.sigmoid(gan.score(grid)).view(side, side))
+            fake, real = gan.score(points[: len(data)]), gan.score(data.points[:samples])
+            both = [discriminator_loss(real, fake, gan.loss), generator_loss(fake, gan.loss, real)]
+            taken["losses"].append(torch.stack(both))
         pulled = points[:arrows].clone().requires_grad_()
         # one real point for each: only the relativistic loss looks at it
         loss = gan.generator_loss(pulled, data.points[:arrows]) * arrows
@@ -219,7 +227,9 @@ def _frames(run: dict[str, Any], i: int, frames: int) -> tuple[np.ndarray, np.nd
     need_kind(f"runs[{i}]['title']", run.get("title", ""), str, "text")
     for key in ("title", "samples", "field"):
         if key not in run:
-            raise ValueError(f"runs[{i}] has no {key!r}: give title, samples, field, and arrows if wanted.")
+            raise ValueError(
+                f"runs[{i}] has no {key!r}: give title, samples, field, and arrows and losses if wanted."
+            )
     samples = _array(f"runs[{i}]['samples']", run["samples"], (frames, None, 2))
     field = _array(f"runs[{i}]['field']", run["field"], (frames, None, None))
     if field.shape[1] != field.shape[2] or field.shape[1] < 2 or field.min() < 0 or field.max() > 1:
@@ -228,6 +238,12 @@ def _frames(run: dict[str, Any], i: int, frames: int) -> tuple[np.ndarray, np.nd
     if arrows is None:
         return samples, field, np.zeros((frames, 0, 4))
     return samples, field, _array(f"runs[{i}]['arrows']", arrows, (frames, None, 4))
+
+
+def _losses(run: dict[str, Any], i: int, frames: int) -> list[list[float]]:
+    """The two losses of each frame of a run, checked; none is an empty list."""
+    losses = run.get("losses")
+    return [] if losses is None else _array(f"runs[{i}]['losses']", losses, (frames, 2)).tolist()
 
 
 def _pack(

@@ -67,6 +67,7 @@ const PAGE = `
     <div class="gc-trade-result">
       <output aria-live="polite"></output>
       <p class="gc-figure-help"></p>
+      <button type="button">Reset</button>
     </div>
   </div>`;
 
@@ -93,7 +94,7 @@ function render({ model, el }) {
   image.style.setProperty("--one", count);
   image.style.setProperty("--two", Math.ceil(count / 2));
 
-  // Where a pair of numbers lies in the plot. PSNR falls from left to right: distortion grows.
+  // Where a pair of numbers lies in the plot, whose axes are those of `figures.trade_off`.
   function scales() {
     const [left, right] = [MARGIN.left, pad.clientWidth - MARGIN.right];
     const [top, bottom] = [MARGIN.top, pad.clientHeight - MARGIN.bottom];
@@ -101,7 +102,7 @@ function render({ model, el }) {
     const [logLow, logHigh] = widened(...[Math.min, Math.max].map((of) => Math.log10(of(...distance))), 0.75);
     return {
       left, right, top, bottom, dbLow, dbHigh, low: 10 ** logLow, high: 10 ** logHigh,
-      toX: (db) => left + ((dbHigh - db) / (dbHigh - dbLow)) * (right - left),
+      toX: (db) => left + ((db - dbLow) / (dbHigh - dbLow)) * (right - left),
       toY: (far) => top + ((logHigh - Math.log10(far)) / (logHigh - logLow)) * (bottom - top),
     };
   }
@@ -133,7 +134,7 @@ function render({ model, el }) {
     pen.textAlign = "left";
     pen.fillText("classifier distance (↓ more like real digits)", 4, 10);
     pen.textAlign = "right";
-    pen.fillText("PSNR in dB (← closer to the original)", right, bottom + 33);
+    pen.fillText("PSNR in dB (→ closer to the original)", right, bottom + 33);
 
     pen.globalAlpha = 0.6;
     pen.strokeStyle = accent;
@@ -154,7 +155,7 @@ function render({ model, el }) {
       if (s !== setting && Math.hypot(a - x, b - y) < 60) continue;
       pen.font = `${s === setting ? "bold 13px" : "12px"} ${font}`;
       pen.textAlign = a < right - 70 ? "left" : "right";
-      const place = a < right - 70 ? [a + 11, b - 14] : [a - 13, b + 9]; // beside a curve that falls to the right
+      const place = a < right - 70 ? [a + 11, b + 14] : [a - 13, b - 9]; // beside a curve that rises to the right
       pen.fillStyle = ink;
       pen.fillText(`λ = ${names[s]}`, ...place);
     }
@@ -223,13 +224,9 @@ function render({ model, el }) {
     go(nearest(points, event.clientX - place.left, event.clientY - place.top));
   }
   slider.addEventListener("input", () => go(Number(slider.value)));
+  root.querySelector("button").addEventListener("click", rewinder(model, ["setting", "difference"]));
   box.addEventListener("change", () => set("difference", box.checked));
-  pad.addEventListener("pointerdown", (event) => {
-    if (event.button) return; // the first button, a finger or a pen
-    pad.setPointerCapture(event.pointerId); // a drag goes on outside the pad
-    follow(event);
-  });
-  pad.addEventListener("pointermove", (event) => pad.hasPointerCapture(event.pointerId) && follow(event));
+  drag(pad, follow);
   pad.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
     const to = { Home: 0, End: last }[event.key];

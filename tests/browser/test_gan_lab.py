@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anywidget import AnyWidget
 from playwright.sync_api import Browser, Locator, Page
 
-from gencourse.widgets import GanLab
+from gencourse.widgets import DiracGame, GanLab
 
 LOADER = Path(__file__).resolve().parents[2] / "book" / "_static" / "gc-widgets.js"
 # Nothing but the page's own files, and blobs for the modules of the figures. Styles are written by the figures.
@@ -21,7 +22,7 @@ NUMBERS = "document.querySelector('.gc-lab-said').textContent"
 PIXELS = "all => all.map(canvas => canvas.toDataURL()).join()"
 
 
-def source(lab: GanLab, theme: str) -> str:
+def source(lab: AnyWidget, theme: str) -> str:
     """A page with one live figure, as the book writes it."""
     model = {"model_module": "anywidget", "state": lab.get_state()}
     state = json.dumps({"state": {lab.model_id: model}}).replace("</", "<\\/")
@@ -44,15 +45,22 @@ class Bench:
         self.pages: list[Page] = []
         (folder / "gc-widgets.js").write_bytes(LOADER.read_bytes())
 
-    def open(self, hash: str = "", width: int = 1000, theme: str = "light", **options: Any) -> Page:
-        (self.folder / f"{theme}.html").write_text(source(GanLab(), theme), encoding="utf-8")
+    def show(
+        self, figure: AnyWidget, hash: str = "", width: int = 1000, theme: str = "light", **options: Any
+    ) -> Page:
+        (self.folder / f"{theme}.html").write_text(source(figure, theme), encoding="utf-8")
         page = self.browser.new_page(viewport={"width": width, "height": 900}, **options)
         self.pages.append(page)
         page.on("pageerror", lambda error: self.trouble.append(str(error)))
         page.on("console", lambda line: self.trouble.append(line.text) if line.type == "error" else None)
         page.on("request", lambda r: self.trouble.append(r.url) if r.url.startswith("http") else None)
         page.goto(f"{(self.folder / theme).as_uri()}.html{hash}")
-        wait(page, "document.querySelector('figcaption output')?.textContent > ''")
+        wait(page, "document.querySelector('[data-gc-widget]')?.dataset.gcWidget === 'ready'")
+        return page
+
+    def open(self, hash: str = "", **options: Any) -> Page:
+        page = self.show(GanLab(), hash, **options)
+        wait(page, "document.querySelector('figcaption output').textContent > ''")
         return page
 
 
@@ -237,3 +245,25 @@ def test_a_game_that_explodes_stops_and_says_so(bench: Bench) -> None:
     press(page, "play")
     wait(page, f"{NUMBERS}.startsWith('A run has left')", seconds=20)
     assert page.locator("[data-do=play]").inner_text() == "Play"
+
+
+def test_the_smallest_game_plays_and_steps(bench: Bench) -> None:
+    """The figure before the laboratory: its steps one by one, with D as a line over the two points."""
+    page = bench.show(DiracGame())
+    result, line = page.locator("output"), page.locator(".gc-dirac-line")
+    whole = line.evaluate("e => e.toDataURL()")
+    assert "after 400 steps" in result.inner_text()
+    for number in (1, 2):
+        page.get_by_role("button", name="Step").click()
+        assert f"after {number} steps" in result.inner_text()
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_timeout(500)
+    page.get_by_role("button", name="Pause").click()
+    held = result.inner_text()
+    assert int(held.split()[1]) > 2
+    page.wait_for_timeout(100)
+    assert result.inner_text() == held, "a paused game moves"
+    assert line.evaluate("e => e.toDataURL()") != whole
+    page.get_by_role("button", name="Reset").click()
+    assert "after 400 steps" in result.inner_text()
+    assert line.evaluate("e => e.toDataURL()") == whole

@@ -238,7 +238,7 @@ def test_live_figure_moves_without_a_kernel(browser: Browser, base: str, chapter
         drawn = [image(figure)]
         page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
         page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.2, steps=4)
+        page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.8, steps=4)
         page.mouse.up()
         page.wait_for_timeout(50)  # a figure may redraw in the next frame
         drawn.append(image(figure))
@@ -251,6 +251,35 @@ def test_live_figure_moves_without_a_kernel(browser: Browser, base: str, chapter
     context.close()
     assert visit.trouble == []
     assert pads, "the chapter has no live figure with canvas.gc-pad and canvas.gc-image"
+
+
+def test_live_figure_resets_speaks_and_lets_the_page_scroll(
+    browser: Browser, server: str, chapter: str
+) -> None:
+    """Reset brings the first picture back; each change is said; a finger that moves up or down scrolls the page."""
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.goto(f"{server}/{chapter}", wait_until="load")
+    page.evaluate(LOOK)
+    for figure in page.query_selector_all("[data-gc-widget]"):
+        pads = figure.query_selector_all("canvas.gc-pad")
+        assert {pad.evaluate("e => getComputedStyle(e).touchAction") for pad in pads} == {"pan-y"}
+        assert figure.query_selector("[aria-live]"), "nothing says what has changed"
+        reset = next(
+            b
+            for b in figure.query_selector_all("button")
+            if "Reset" in (b.inner_text(), b.get_attribute("aria-label"))
+        )
+        reset.click()
+        page.wait_for_timeout(300)
+        pads[0].focus()
+        first = image(figure)
+        page.keyboard.press("Shift+ArrowRight")
+        page.wait_for_timeout(50)
+        assert image(figure) != first, "ArrowRight changed nothing"
+        reset.click()
+        page.wait_for_timeout(300)
+        assert image(figure) == first, "Reset left something behind"
+    page.close()
 
 
 def image(figure: Any) -> str:

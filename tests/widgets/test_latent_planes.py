@@ -347,12 +347,16 @@ def test_python_moves_the_handle(page: Any) -> None:
     assert "z = (−1.00, −1.00)" in page.inner_text("body")
 
 
-def test_random_point(page: Any) -> None:
+def test_random_point_and_reset(page: Any) -> None:
+    start = [value(page, trait) for trait in ("z", "style_z")]
     for number, trait in enumerate(("z", "style_z")):
-        page.query_selector_all("button")[number].click()
+        random, reset = page.query_selector_all("button")[2 * number : 2 * number + 2]
+        random.click()
         first = value(page, trait)
-        page.query_selector_all("button")[number].click()
+        random.click()
         assert value(page, trait) != first
+        reset.click()
+        assert value(page, trait) == start[number]
 
 
 def test_notes_say_how_far_the_codes_are(page: Any, figure: LatentPlanes) -> None:

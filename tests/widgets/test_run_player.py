@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from gencourse.data import ring
-from gencourse.losses import generator_loss
+from gencourse.losses import discriminator_loss, generator_loss
 from gencourse.methods import GAN
 from gencourse.networks import mlp
 from gencourse.training import fit
@@ -245,7 +245,8 @@ def test_a_recording_trains_and_notes_what_is_to_be_seen() -> None:
     gan, data = plane_gan(), ring(200)
     start = [p.detach().clone() for p in gan.parameters()]
     run = record_run("a run", gan, data, steps=[0, 3, 7], samples=20, arrows=5, side=6, batch_size=16)
-    assert {name: tuple(run[name].shape) for name in ("samples", "field", "arrows")} == {
+    assert {name: tuple(run[name].shape) for name in ("samples", "field", "arrows", "losses")} == {
+        "losses": (3, 2),
         "samples": (3, 20, 2),
         "field": (3, 6, 6),
         "arrows": (3, 5, 4),
@@ -267,6 +268,19 @@ def test_the_first_frame_is_the_untrained_game() -> None:
     points = run["samples"][0, :5].clone().requires_grad_()
     (slope,) = torch.autograd.grad(generator_loss(twin.score(points)) * 5, points)
     torch.testing.assert_close(run["arrows"][0, :, 2:], -slope)
+    fake, real = twin.score(run["samples"][0]), twin.score(data.points[:20])
+    torch.testing.assert_close(
+        run["losses"][0], torch.stack([discriminator_loss(real, fake), generator_loss(fake)])
+    )
+
+
+def test_losses_may_be_left_out_but_not_be_wrong() -> None:
+    losses = np.linspace(0, 1, 2 * T).reshape(T, 2)
+    options = {"extent": (-3, 3), "steps": list(range(T)), "centres": np.eye(2)}
+    player = RunPlayer.from_frames(np.zeros((1, 2)), [{**RUNS[0], "losses": losses}, RUNS[1]], **options)
+    assert player.losses == [losses.tolist(), []]
+    with pytest.raises(ValueError, match=r"runs\[0\]\['losses'\] has shape"):
+        RunPlayer.from_frames(np.zeros((1, 2)), [{**RUNS[0], "losses": losses[:2]}], **options)
 
 
 def test_taking_frames_leaves_no_trace_in_the_run() -> None:

@@ -201,7 +201,7 @@ class Shown:
         """Where the dot of a setting belongs, in pixels of the plot: computed from the numbers, not read off."""
         box = self.page.locator("canvas.gc-pad").bounding_box()
         decibels, log = np.array(self.figure.psnr), np.log10(self.figure.distance)
-        across = 1 / 9 + 7 / 9 * (decibels.max() - decibels[s]) / np.ptp(decibels)
+        across = 1 / 9 + 7 / 9 * (decibels[s] - decibels.min()) / np.ptp(decibels)
         down = 1 / 9 + 7 / 9 * (log.max() - log[s]) / np.ptp(log)
         return 40 + across * (box["width"] - 56), 30 + down * (box["height"] - 76)
 
@@ -399,7 +399,7 @@ def test_what_the_book_tests_of_every_figure_holds_for_the_record(show: Any) -> 
     drawn, box = [shown.pixels("canvas.gc-image")], shown.page.locator("canvas.gc-pad").bounding_box()
     shown.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
     shown.page.mouse.down()
-    shown.page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.2 * box["height"], steps=4)
+    shown.page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.8 * box["height"], steps=4)
     shown.page.mouse.up()
     drawn.append(shown.pixels("canvas.gc-image"))
     shown.page.focus("canvas.gc-pad")
