@@ -18,6 +18,7 @@ def named(text: str) -> dict[str, str]:
     ("text", "expected"),
     [
         ("By (2.5), it", {"(2.5)": "equation 2.5"}),
+        ("By (A.5), it", {"(A.5)": "equation A.5"}),
         ("eqs. (3.4) to (3.11).", {"(3.4)": "equation 3.4", "(3.11)": "equation 3.11"}),
         ("Chapter 1's blur", {"Chapter 1": "chapter 1"}),
         ("see chapters 1, 2 and\n4.", {"chapters 1": "chapter 1", "2": "chapter 2", "4": "chapter 4"}),
