@@ -305,7 +305,7 @@ def preview(soup: BeautifulSoup, name: str, anchor: str) -> str:
 def write_previews(app: Sphinx, failure: Exception | None) -> None:
     """Write what gc-links.js shows: page and anchor -> HTML. A script and no JSON, because a page from a disk may
     load the one and not the other."""
-    if failure or app.builder.format != "html":
+    if failure or app.builder.name != "html":
         return
     found: dict[str, str] = {}
     pages: dict[str, BeautifulSoup] = {}
