@@ -215,7 +215,7 @@ body { font: 1.1rem/1.6 system-ui, sans-serif; max-width: 36rem; margin: 15vh au
 
 def finish(app: Sphinx, failure: Exception | None) -> None:
     """Go through the pages and the theme's style once they are all written."""
-    if failure or app.builder.format != "html":
+    if failure or app.builder.name != "html":  # an EPUB has no theme and no scripts
         return
     folder = Path(app.outdir)
     places = []

@@ -73,7 +73,7 @@ def split(text: str) -> Iterator[tuple[str, str | None]]:
         elif match["item"]:
             found = [((0, len(match[0])), "item " + re.sub(DASH, "-", match["item"]))]
         else:
-            found = [((0, len(match[0])), f"equation {match['equation']}")]
+            found = [((0, len(match[0])), f"equation {match['equation'].upper()}")]
         for (start, end), name in found:
             start, end = start + match.start(), end + match.start()
             if start > done:
@@ -173,55 +173,89 @@ def prose(node: nodes.Element) -> Iterator[nodes.Element]:
             yield from prose(child)
 
 
+class Page:
+    """A page whose words become links."""
+
+    def __init__(self, app: Sphinx, doctree: nodes.document, docname: str) -> None:
+        self.app, self.doctree, self.docname = app, doctree, docname
+        self.places = {**targets(app.env), **works(app.env)}
+
+    def address(self, name: str) -> str:
+        """Where a name leads to, seen from this page."""
+        page, anchor = self.places[name]
+        if page == self.docname:
+            return f"#{anchor}"
+        return self.app.builder.get_relative_uri(self.docname, page) + (f"#{anchor}" if anchor else "")
+
+    def reference(self, name: str | None, words: str) -> nodes.Node:
+        """The words as a link to what the name stands for; as they are, if the book does not have it."""
+        if name not in self.places or not words:
+            return nodes.Text(words)
+        return nodes.reference(words, words, refuri=self.address(name), internal=True, classes=["gc-link"])
+
+    def link_words(self) -> None:
+        """Link the mentions in prose."""
+        for parent in list(prose(self.doctree)):
+            joined(parent)
+            own = own_name(parent)
+            for child in [child for child in parent.children if isinstance(child, nodes.Text)]:
+                pieces = [(words, name if name != own else None) for words, name in split(str(child))]
+                if any(name for _, name in pieces):
+                    parent.replace(child, [self.reference(name, words) for words, name in pieces])
+
+    def number_equations(self) -> None:
+        """Set the number of an equation beside it, as a link to its entry in the ledger."""
+        for block in list(self.doctree.findall(nodes.math_block)):
+            for anchor in block["ids"]:
+                if anchor.startswith("eq-"):
+                    tag = ledger.tag_of(anchor)
+                    link = self.reference(f"entry {tag}", f"({tag})")
+                    row = nodes.container("", classes=["gc-numbered"])
+                    block.parent.replace(block, row)
+                    row += [block, nodes.paragraph("", "", link, classes=["gc-number"])]
+
+    def link_works(self) -> None:
+        """Let a cited work lead to its entry in the bibliography, which has the address that stood here.
+
+        Sphinx numbers the entries, and the numbers change when the bibliography grows: each gets a name beside.
+        """
+        citations = self.app.env.get_domain("cite").citations  # type: ignore[attr-defined]
+        numbers = {(c.bibliography_key.docname, c.citation_id): f"work-{c.key}" for c in citations}
+        for entry in self.doctree.findall(nodes.citation):
+            entry["ids"] = [numbers.get((self.docname, name), name) for name in entry["ids"]]
+        roles = {
+            self.app.builder.get_relative_uri(self.docname, page) + f"#{number}": name
+            for (page, number), name in numbers.items()
+        }
+        for link in self.doctree.findall(nodes.reference):
+            old = link.get("refuri", "")
+            if old in roles:
+                link["refuri"] = f"{old.partition('#')[0]}#{roles[old]}"
+            elif work(old) in self.places and not inside(link, nodes.citation):
+                link["refuri"] = self.address(work(old))  # type: ignore[arg-type]
+                link["internal"] = True
+            else:
+                continue
+            link["classes"].append("gc-link")
+
+
+def own_name(node: nodes.Element) -> str | None:
+    """What a caption or an item of the errata is itself: it does not lead to itself."""
+    if isinstance(node, nodes.paragraph) and (match := TITLED.match(node.astext())):
+        return f"{match[1].lower()} {match[2]}"
+    row = node.parent.parent if isinstance(node.parent, nodes.entry) else None
+    if row and row["ids"] and row[0] is node.parent:
+        return row["ids"][0].replace("item-", "item ")
+    return None
+
+
 def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Turn the mentions of a page into links."""
-    if app.builder.format != "html":
-        return
-    places = {**targets(app.env), **works(app.env)}
-    keys = {citation.citation_id: citation.key for citation in app.env.get_domain("cite").citations}  # type: ignore[attr-defined]
-    for entry in doctree.findall(
-        nodes.citation
-    ):  # an anchor that does not change when the bibliography grows
-        entry["ids"] = [f"work-{keys[name]}" if name in keys else name for name in entry["ids"]]
-
-    def reference(name: str | None, words: str) -> nodes.Node:
-        if name not in places or not words:
-            return nodes.Text(words)
-        page, anchor = places[name]
-        address = app.builder.get_relative_uri(docname, page) if page != docname else ""
-        address += f"#{anchor}" if anchor or page == docname else ""
-        return nodes.reference(words, words, refuri=address, internal=True, classes=["gc-link"])
-
-    for parent in list(prose(doctree)):
-        joined(parent)
-        own = ""
-        if isinstance(parent, nodes.paragraph) and (match := TITLED.match(parent.astext())):
-            own = f"{match[1].lower()} {match[2]}"  # a caption does not lead to itself
-        for child in [child for child in parent.children if isinstance(child, nodes.Text)]:
-            pieces = list(split(str(child)))
-            if any(name for _, name in pieces):
-                parent.replace(
-                    child, [reference(name if name != own else None, words) for words, name in pieces]
-                )
-    for block in list(doctree.findall(nodes.math_block)):
-        for anchor in block["ids"]:
-            if anchor.startswith("eq-"):
-                tag = ledger.tag_of(anchor)
-                number = nodes.paragraph("", "", reference(f"entry {tag}", f"({tag})"), classes=["gc-number"])
-                row = nodes.container("", classes=["gc-numbered"])
-                block.parent.replace(block, row)
-                row += [block, number]
-    for row in doctree.findall(nodes.row):
-        if row["ids"]:  # nor does an item of the errata
-            for own_link in list(row[0].findall(nodes.reference)):
-                own_link.parent.replace(own_link, nodes.Text(own_link.astext()))
-    for outward in doctree.findall(nodes.reference):
-        name = work(outward.get("refuri", ""))
-        if name in places and not inside(outward, nodes.citation):
-            page, anchor = places[name]  # type: ignore[index]
-            outward["refuri"] = app.builder.get_relative_uri(docname, page) + f"#{anchor}"
-            outward["internal"] = True
-            outward["classes"].append("gc-link")
+    if app.builder.format == "html":
+        page = Page(app, doctree, docname)
+        page.link_words()
+        page.number_equations()
+        page.link_works()
 
 
 def inside(node: nodes.Node, kind: type[nodes.Element]) -> bool:
@@ -271,7 +305,7 @@ def preview(soup: BeautifulSoup, name: str, anchor: str) -> str:
 def write_previews(app: Sphinx, failure: Exception | None) -> None:
     """Write what gc-links.js shows: page and anchor -> HTML. A script and no JSON, because a page from a disk may
     load the one and not the other."""
-    if failure or app.builder.format != "html":
+    if failure or app.builder.name != "html":
         return
     found: dict[str, str] = {}
     pages: dict[str, BeautifulSoup] = {}

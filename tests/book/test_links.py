@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ledger
 import links
 import pytest
 import sources
 from bs4 import BeautifulSoup
 from docutils import nodes
+from pybtex.database import parse_file
 
 
 def named(text: str) -> dict[str, str]:
@@ -18,6 +20,7 @@ def named(text: str) -> dict[str, str]:
     ("text", "expected"),
     [
         ("By (2.5), it", {"(2.5)": "equation 2.5"}),
+        ("By (A.5), it", {"(A.5)": "equation A.5"}),
         ("eqs. (3.4) to (3.11).", {"(3.4)": "equation 3.4", "(3.11)": "equation 3.11"}),
         ("Chapter 1's blur", {"Chapter 1": "chapter 1"}),
         ("see chapters 1, 2 and\n4.", {"chapters 1": "chapter 1", "2": "chapter 2", "4": "chapter 4"}),
@@ -42,6 +45,12 @@ def test_papers_are_known_by_their_address() -> None:
     assert links.work("https://arxiv.org/abs/1406.2661v2") == "work 1406.2661"
     assert links.work("https://doi.org/10.1162/NECO_a_00142") == "work 10.1162/neco_a_00142"
     assert links.work("https://example.org/1406.2661") is None
+
+
+def test_the_bibliography_can_be_read() -> None:
+    """A bracket that is lost in a merge stops the build at its start."""
+    entries = parse_file(str(ledger.ROOT / "book" / "references.bib")).entries
+    assert all(entry.persons for entry in entries.values())
 
 
 def test_a_mention_may_go_over_the_end_of_a_line() -> None:
