@@ -158,7 +158,7 @@ def parts(notebook: NotebookNode) -> Iterator[tuple[str, str, int]]:
                 if kept and section not in LEFT_OUT:
                     yield "body", markdown2html(kept), lines(kept)
         elif cell.cell_type == "code" and (forced or section not in LEFT_OUT):
-            pictures, text = shown(cell)
+            pictures, text = ([], "") if "remove-output" in tags else shown(cell)
             code = cell.source
             told = forced or (not pictures and (text or section == CODE))
             if told and "claim(" not in code and code.count("\n") < SHORT:
