@@ -25,10 +25,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
 from execute import ROOT, execute_outdated, load
 from jupyter_cache import get_cache
 from nbconvert.filters import Highlight2HTML, ansi2html, markdown2html
 from nbformat import NotebookNode
+from pygments.formatters import HtmlFormatter
 
 STATIC = ROOT / "book" / "_static"
 ASSETS = ("vendor/reveal", "vendor/mathjax", "gc-widgets.js", "slides.css")
@@ -50,13 +52,10 @@ PAGE = """<!doctype html>
 <link rel="stylesheet" href="assets/slides.css">
 <style>{code}</style>
 <script>
-window.MathJax = {{
-  tex: {{ inlineMath: [["$", "$"]], displayMath: [["$$", "$$"]], processEscapes: true }},
-  options: {{ skipHtmlTags: ["script", "noscript", "style", "textarea", "pre", "code"] }},
-}};
+window.MathJax = {mathjax};
 </script>
 <script defer src="assets/reveal/reveal.js"></script>
-<script defer src="assets/mathjax/tex-mml-chtml.js"></script>
+<script defer src="assets/{mathjax_file}"></script>
 <script defer src="assets/gc-widgets.js"></script>
 </head>
 <body>
@@ -159,7 +158,7 @@ def parts(notebook: NotebookNode) -> Iterator[tuple[str, str, int]]:
                 if kept and section not in LEFT_OUT:
                     yield "body", markdown2html(kept), lines(kept)
         elif cell.cell_type == "code" and (forced or section not in LEFT_OUT):
-            pictures, text = shown(cell)
+            pictures, text = ([], "") if "remove-output" in tags else shown(cell)
             code = cell.source
             told = forced or (not pictures and (text or section == CODE))
             if told and "claim(" not in code and code.count("\n") < SHORT:
@@ -202,10 +201,18 @@ def deck(notebook: NotebookNode, title: str) -> str:
     # "</" would end the script element that holds the state
     packed = json.dumps(state).replace("</", "<\\/")
     painted = slides(notebook)
-    from pygments.formatters import HtmlFormatter
-
+    # equations are set as in the book
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
     code = HtmlFormatter().get_style_defs(".highlight")
-    return PAGE.format(title=html.escape(title), code=code, slides=painted, state_type=STATE, state=packed)
+    return PAGE.format(
+        title=html.escape(title),
+        code=code,
+        slides=painted,
+        state_type=STATE,
+        state=packed,
+        mathjax=json.dumps(settings["mathjax3_config"] | {"tex": {"inlineMath": [["$", "$"]]}}),
+        mathjax_file=settings["mathjax_path"].removeprefix("vendor/"),
+    )
 
 
 def write(notebook: NotebookNode, target: Path) -> Path:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from scipy.stats import t as student
 from torch import Tensor
 
 from gencourse.errors import need_number, need_same_device, need_seed, need_sequence, need_size, need_table
@@ -33,6 +32,8 @@ def seed_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     Raises:
         ValueError: there are fewer than two values, one is not finite, or level is not between 0 and 1.
     """
+    from scipy.stats import t as student
+
     need_sequence("values", values, "numbers, one from each seed", 2)
     for index, value in enumerate(values):
         need_number(f"values[{index}]", value)

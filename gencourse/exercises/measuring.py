@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from scipy.stats import t as student
 from torch import Tensor
 
 from gencourse.exercises.engine import Exercise, Right, Wrong
@@ -29,6 +28,8 @@ _ENDS = "Return the lower and the upper end of the interval."
 
 
 def _check_interval(interval: Callable[[Tensor], Any]) -> None:
+    from scipy.stats import t as student
+
     for n, scale in ((3, 1.0), (5, 4.0), (2, 0.5)):
         values = scale * random(n, seed=n) + 7
         mean, s = values.mean(), values.std()

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from gencourse.data import ImageDataset, load
@@ -165,6 +164,8 @@ def _baseline(name: str, train: ImageDataset, seed: int) -> SimpleNamespace:
             parameters=rows.shape[1] * 33 + 30 * (1 + 32 + 32 * 33 // 2),
         )
     if name == "k-means":
+        from sklearn.cluster import KMeans
+
         found = KMeans(64, n_init=1, random_state=seed).fit(rows.numpy())
         centres = torch.from_numpy(found.cluster_centers_).float()
         weight = torch.bincount(torch.from_numpy(found.labels_).long(), minlength=64).float()

@@ -169,7 +169,7 @@ class _Codes(_Training):
     def __init__(self, data: ImageDataset, settings: dict[str, Any], seed: int) -> None:
         size = settings["code size"]
         super().__init__(Autoencoder(Plan("dense", (128,)), size, data.shape, seed=seed), data, seed)
-        self.x = data.take(8).x
+        self.x = _first(data, 8)
         self.spoilt = torch.randn(self.x.shape, generator=torch.Generator().manual_seed(seed))
 
     def step(self, settings: dict[str, Any]) -> None:
@@ -212,7 +212,7 @@ class _RingGAN(_Training):
 class _Hybrid(_Training):
     def __init__(self, data: ImageDataset, seed: int) -> None:
         super().__init__(AEGAN(Plan("dense", (128,)), 8, data.shape, seed=seed), data, seed)
-        self.x = data.take(8).x
+        self.x = _first(data, 8)
 
     def step(self, settings: dict[str, Any]) -> None:
         self.method.weight = settings["λ"]
@@ -232,14 +232,14 @@ class _Prior(_Training):
         plan, prior = Plan("dense", (128,)), _PRIORS[settings["prior"]]
         method = AAE(plan, 2, data.shape, judge=(64, 64), prior=prior, seed=seed)
         super().__init__(method, data, seed)
-        self.x = data.take(400).x
+        self.x = _first(data, 400)
         self.drawn = prior.draw(400, generator=torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
     def show(self, settings: dict[str, Any]) -> tuple[Figure, str]:
         z = self.method.encode(self.x)
         error = (self.method.decode(z) - self.x).square().flatten(1).sum(1).mean()
-        spread = z.std(0) / self.drawn.std(0)
+        spread = z.std(0, correction=0) / self.drawn.std(0)
         line = f"squared error {error:.1f}; width of the codes over the prior's: {spread[0]:.2f}, {spread[1]:.2f}"
         return _clouds(self.drawn, z, 4.0), line
 
@@ -249,7 +249,7 @@ class _Masks(Session):
 
     def __init__(self, data: ImageDataset, seed: int) -> None:
         self.method: MAE = masked_digit_model()
-        self.x, self.errors = data.take(8).x, []  # type: tuple[Tensor, list[float]]
+        self.x, self.errors = _first(data, 8), []  # type: tuple[Tensor, list[float]]
         self._generator = torch.Generator().manual_seed(seed)
         self.order = self._order()
 
@@ -385,6 +385,11 @@ def explore_masks(data: ImageDataset, seed: int = 0) -> Explorer:
         raise ValueError(f"data has pictures of shape {data.shape}: give pictures of 1×28×28, such as MNIST.")
     controls = {"mask ratio": w.FloatSlider(0.75, min=0.1, max=0.95, step=0.05, description="mask ratio")}
     return Explorer(controls, lambda settings: _Masks(data, seed), frame=1)
+
+
+def _first(data: ImageDataset, n: int) -> Tensor:
+    """The first n pictures (n, C, H, W), or all if there are fewer."""
+    return data.take(min(n, len(data))).x
 
 
 def _need(data: Any, seed: Any) -> None:

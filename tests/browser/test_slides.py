@@ -35,6 +35,7 @@ CELLS = [
     TEXT("> **Predict first.** What comes?"),
     CODE('print("A & B < C")'),
     CODE('print("left out")', metadata={"tags": ["skip-slide"]}),
+    CODE('print("off the page")', metadata={"tags": ["remove-output"]}),
     TEXT("All of this.\n\nAnd this.", metadata={"tags": ["slide"]}),
     TEXT("## Exercises\n\n### Exercise 9.1: Secret"),
     CODE("### BEGIN SOLUTION\nsecret = 1\n### END SOLUTION"),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 import torch
+from nbclient import NotebookClient
 
 from gencourse import widgets
 from gencourse.data import load
@@ -155,3 +158,32 @@ def test_closing_ends_the_thread(make: Callable[[str], Explorer]) -> None:
 def test_pictures_that_the_network_cannot_take_are_refused() -> None:
     with pytest.raises(ValueError, match="give pictures of 1×28×28"):
         widgets.explore_masks(load("digits"))
+
+
+CELLS = """\
+import sys, time
+sys.path.insert(0, {root!r})
+from gencourse import widgets
+explorer = widgets.explore_ring_gan()
+explorer
+---
+explorer.controls["R1"].value = 0.5
+explorer.children[-3].children[0].click()  # run; this cell ends, the run goes on
+---
+while explorer.steps < 50:
+    time.sleep(0.01)
+explorer.pause()
+print(explorer.steps)
+"""
+
+
+def test_in_a_kernel_the_page_follows_the_thread() -> None:
+    root = str(Path(widgets.__file__).parents[2])
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS.format(root=root).split("---\n")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=300).execute()
+    steps = int(notebook.cells[2].outputs[0].text)
+    states = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"].values()
+    (line,) = [one["state"]["value"] for one in states if one["model_name"] == "LabelModel"]
+    assert line.startswith(f"step {steps}: ")
+    assert notebook.cells[0].outputs[0].data["application/vnd.jupyter.widget-view+json"]["model_id"]
