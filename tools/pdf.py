@@ -159,7 +159,7 @@ def front(pieces: list[Piece], about: dict[str, str]) -> str:
     <p>{html.escape(about["edition"])}</p></div><h1>Contents</h1>{"".join(lines)}</html>"""
 
 
-def annotations(pdf: PdfReader | PdfWriter) -> Iterator[tuple[int, Any, ArrayObject]]:
+def links_of(pdf: PdfReader | PdfWriter) -> Iterator[tuple[int, Any, ArrayObject]]:
     """(sheet, link, all links of the sheet) of each link in a file."""
     for number, sheet in enumerate(pdf.pages):
         links = sheet.get("/Annots", ArrayObject())
@@ -180,7 +180,7 @@ def join(cover: Piece, pieces: list[Piece]) -> tuple[PdfWriter, list[str]]:
         book.append(piece.pdf, outline_item=piece.title, import_outline=False)
     by_name = {piece.name: piece for piece in pieces}
     missing = []
-    for number, link, links in annotations(book):
+    for number, link, links in links_of(book):
         entry = link.get_object()
         action = entry.get("/A", DictionaryObject()).get_object()
         address = str(action.get("/URI", ""))

@@ -154,7 +154,7 @@ def well_formed(body: str) -> str:
     """A page's HTML as XHTML: no scripts, everything closed, what is folded is open."""
     soup = BeautifulSoup(body, "html.parser")
     for script in soup.find_all("script"):
-        if "widget-view" in script.get("type", ""):
+        if "widget-view" in str(script.get("type", "")):
             note = soup.new_tag("p", attrs={"class": "gc-live"})
             note.string = LIVE
             script.replace_with(note)

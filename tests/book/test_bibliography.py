@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pybtex.database import parse_file
+
 BIB = Path(__file__).parents[2] / "book" / "references.bib"
 # Works that have neither a DOI nor an arXiv number.
 WITHOUT = {
@@ -24,3 +26,7 @@ def test_entries_have_doi_or_arxiv() -> None:
     bare = {key for key, body in entries.items() if not (DOI.search(body) or ARXIV.search(body))}
     print(f"bibliography: {len(entries)} entries, {len(bare)} without DOI or arXiv number")
     assert bare == WITHOUT
+
+
+def test_the_file_can_be_read() -> None:
+    assert len(parse_file(BIB).entries) > 60

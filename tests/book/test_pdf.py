@@ -50,7 +50,7 @@ def links(book: pypdf.PdfReader) -> dict[int, list[int | str]]:
     """Sheet -> where its links lead: sheets of the book, or addresses."""
     sheets = {page.indirect_reference.idnum: number for number, page in enumerate(book.pages)}
     found: dict[int, list[int | str]] = {}
-    for number, link, _ in pdf.annotations(book):
+    for number, link, _ in pdf.links_of(book):
         entry = link.get_object()
         target = sheets[entry["/Dest"][0].idnum] if "/Dest" in entry else str(entry["/A"]["/URI"])
         found.setdefault(number, []).append(target)

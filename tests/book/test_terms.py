@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import terms
 
-WORDS = {"code", "encoder", "context encoder", "score", "f-divergence"}
+WORDS = {"code", "encoder", "context encoder", "score", "f-divergence", "mask", "mask token"}
 
 
 def found(text: str) -> list[tuple[str, str]]:
@@ -29,6 +29,7 @@ def found(text: str) -> list[tuple[str, str]]:
         ),
         ("an autoencoder decodes; re-code, code-book, underscore", []),
         ("f-divergences", [("f-divergences", "f-divergence")]),
+        ("mask tokens and a mask", [("mask tokens", "mask token"), ("mask", "mask")]),
         ("", []),
     ],
 )
