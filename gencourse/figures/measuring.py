@@ -35,13 +35,13 @@ def panel_points(
 
     Args:
         rows: records with "method"; those that lack one of the two figures are left out.
-        across: name of the figure on the horizontal axis, above 0.
-        up: name of the figure on the vertical axis, above 0; both axes are logarithmic.
+        across: name of the figure on the horizontal axis.
+        up: name of the figure on the vertical axis, above 0, for it is logarithmic.
         labels: of the axes; the names of the figures when empty.
         baselines: methods to be drawn in grey.
 
     Raises:
-        ValueError: a number is not above 0, or no row has both figures.
+        ValueError: a number cannot be drawn, or no row has both figures.
     """
     need_records("rows", rows, method=_need_text)
     need_kind("across", across, str, "the name of a figure")
@@ -54,8 +54,8 @@ def panel_points(
     found: dict[str, list[tuple[float, float]]] = {}
     for index, row in enumerate(rows):
         if across in row and up in row:
-            for name in (across, up):
-                need_number(f"rows[{index}][{name!r}]", row[name], above=0)
+            need_number(f"rows[{index}][{across!r}]", row[across])
+            need_number(f"rows[{index}][{up!r}]", row[up], above=0)
             found.setdefault(row["method"], []).append((row[across], row[up]))
     if not found:
         raise ValueError(
@@ -78,7 +78,8 @@ def panel_points(
                 lw=1,
             )
             axis.annotate(method, middle, (6, 5), textcoords="offset points", color=colour, fontsize=9)
-        axis.set(xscale="log", yscale="log", xlabel=labels[0] or across, ylabel=labels[1] or up)
+        axis.set(yscale="log", xlabel=labels[0] or across, ylabel=labels[1] or up)
+        axis.margins(x=0.14, y=0.08)
         plt.tight_layout()
         plt.show()
 
