@@ -21,6 +21,7 @@ from gencourse.evaluation import (
     share_right,
 )
 from gencourse.methods import GAN
+from gencourse.networks import Augment
 from gencourse.presets import preset
 from gencourse.studies.classifier import Recogniser
 from gencourse.studies.engine import Study
@@ -28,15 +29,18 @@ from gencourse.training import Update, adam, fit, seeded
 
 __all__ = [
     "AUGMENTATION",
+    "CHANGES",
     "JUDGE_AHEAD",
     "OVER_TIME",
     "SIX_LOSSES",
+    "SMALL_DATA",
     "VARIANTS",
     "AgreeingGAN",
     "augmentation",
     "judge_ahead",
     "over_time",
     "six_losses",
+    "small_data",
 ]
 
 _BATCH = 64
@@ -256,4 +260,55 @@ AUGMENTATION = Study(
         for pictures in ("real", "real, shifted", "real and generated", "generated")
     ),
     run=augmentation,
+)
+
+_FEW = 500  # pictures to learn from
+_QUARTERS = 4
+CHANGES = Augment(colour=1.0, shift=0.125, cutout=0.5)
+"""Colour, translation and cutout, as strong as Zhao et al. (2020) have them."""
+
+
+def small_data(augment: str, seed: int) -> dict[str, float]:
+    """A GAN that knows five hundred pictures only: what does differentiable augmentation bring in as many steps?
+
+    Args:
+        augment: "none", or "colour, shift, cutout": `CHANGES`, of both inputs of the discriminator.
+        seed: which pictures they are, and of weights, shuffling and noise.
+
+    Returns:
+        After each quarter of the steps, "distance_1" to "distance_4" and "recall_1" to "recall_4": classifier
+        distance and recall of two thousand samples, against test pictures. At the end, of the last weights,
+        "precision" and "modes", and "known" and "new": the discriminator's mean logit of the pictures that it learnt
+        from, and of test pictures; where the first is far above the second, it knows them by heart.
+
+    As recorded (four thousand steps, 512 passes): with the changes the discriminator no longer knows its pictures by
+    heart, in all three seeds. The samples are better for it in one seed and worse in two, by a few units of distance:
+    it also has more to learn in as many steps, and the generator follows later.
+    """
+    steps = {"smoke": 8, "book": 4_000, "full": 40_000}[preset().name]
+    order = torch.randperm(60_000, generator=torch.Generator().manual_seed(seed))
+    few, real = load("mnist").take(order[:_FEW]), _shot()
+    gan = GAN(augment=None if augment == "none" else CHANGES, seed=seed)
+    update, batches = _update(gan), _batches(few, seed)
+    found: dict[str, float] = {}
+    with seeded(seed):
+        for quarter in range(1, _QUARTERS + 1):
+            for _ in range(steps // _QUARTERS):
+                gan.step(next(batches), update)
+            made = score_digits(gan.sample(len(real), torch.Generator().manual_seed(seed)), real)
+            found[f"distance_{quarter}"], found[f"recall_{quarter}"] = made["distance"], made["recall"]
+    gan.eval()
+    with torch.no_grad():
+        known, new = gan.score(few.x).mean().item(), gan.score(real).mean().item()
+    return {**found, "precision": made["precision"], "modes": made["modes"], "known": known, "new": new}
+
+
+SMALL_DATA = Study(
+    name="small_data",
+    settings=tuple(
+        {"augment": augment, "seed": seed}
+        for seed in range(3)
+        for augment in ("none", "colour, shift, cutout")
+    ),
+    run=small_data,
 )
