@@ -47,12 +47,11 @@ def test_a_shape_lies_inside_its_picture() -> None:
 
 
 def test_the_kind_says_nothing_about_the_colour() -> None:
-    data = shapes(2000, 16)
-    centre = data.images[:, :, 4:12, 4:12].float().mean((2, 3)) / 255
-    means = torch.stack([centre[data.labels == label].mean(0) for label in range(5)])
-    # between kinds only their areas tell, and these move all three channels alike
-    hue = means - means.mean(1, keepdim=True)
-    assert (hue - hue.mean(0)).abs().max() < 0.05
+    data = shapes(3000, 32)
+    middle = data.images[:, :, 15:17, 15:17].float().mean((2, 3)) / 255  # inside the shape, whatever its turn
+    means = torch.stack([middle[data.labels == label].mean(0) for label in range(5)])
+    assert (means - middle.mean(0)).abs().max() < 0.04
+    assert middle.std(0).min() > 0.08
 
 
 def test_through_a_folder_and_back(tmp_path: Path) -> None:
