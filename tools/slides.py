@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from execute import ROOT, execute_outdated, load
+from execute import ROOT, execute_outdated, load, notebooks
 from jupyter_cache import get_cache
 from nbconvert.filters import Highlight2HTML, ansi2html, markdown2html
 from nbformat import NotebookNode
@@ -245,8 +245,8 @@ def main() -> int:
     place = options.build.resolve() / ".jupyter_cache"
     failed = execute_outdated(place, options.preset, options.jobs)
     cache = get_cache(str(place))
-    for chapter in sorted(ROOT.glob("chapters/[0-9][0-9]_*.ipynb")):
-        if f"chapters/{chapter.stem}" not in failed:
+    for chapter in notebooks():
+        if chapter.parent.name == "chapters" and f"chapters/{chapter.stem}" not in failed:
             _, executed = cache.merge_match_into_notebook(load(chapter))
             print(write(executed, options.build / "slides" / f"{chapter.stem}.html"))
     if failed:
