@@ -10,7 +10,7 @@ function forward(net, x, v) {
   const a = [x], da = [v], dz = [];
   for (let k = 0; k < net.length; k++) {
     const { w, b, rows, columns } = net[k], last = k === net.length - 1, from = a[k];
-    const out = new Float64Array(rows);
+    const out = new Array(rows); // made faster than a typed one
     for (let i = 0, at = 0; i < rows; i++) {
       let z = b[i];
       for (let j = 0; j < columns; j++) z += w[at++] * from[j];
@@ -37,7 +37,7 @@ export const zeros = (net) => net.map(({ w, b }) => ({ w: new Float64Array(w.len
 function backward(net, { a, da, dz }, p, q, grads) {
   for (let k = net.length - 1; k >= 0; k--) {
     const { w, rows, columns } = net[k], last = k === net.length - 1, from = a[k], along = da[k], own = grads && grads[k];
-    const p0 = new Float64Array(columns), q0 = q && new Float64Array(columns);
+    const p0 = new Array(columns).fill(0), q0 = q && new Array(columns).fill(0);
     for (let i = 0; i < rows; i++) {
       const y = a[k + 1][i], s = last ? 1 : 1 - y * y, qz = q ? q[i] * s : 0;
       const pz = p[i] * s - (last || !q ? 0 : 2 * y * s * q[i] * dz[k][i]);
