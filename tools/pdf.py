@@ -65,6 +65,12 @@ PREPARE = r"""([root, here, name]) => {
   document.querySelector("article").append(line);
 }"""
 
+TITLE = """() => {
+  const title = document.querySelector("article h1").cloneNode(true);
+  title.querySelectorAll(".headerlink").forEach(mark => mark.remove());
+  return title.textContent.replace(/\\s+/g, " ").trim();
+}"""
+
 STYLE = """
 @page { size: A4; margin: 20mm 18mm 22mm;
   @bottom-center { content: counter(page%(kind)s); font: 9pt sans-serif; color: #555; } }
@@ -123,9 +129,7 @@ def print_piece(page: Page, source: Path, name: str, part: str, first: int) -> P
     page.evaluate(READY)
     page.evaluate(PREPARE, [source.as_uri() + "/", HERE, name])
     page.add_style_tag(content=style(first))
-    title = page.evaluate(
-        "document.querySelector('article h1').cloneNode(true).childNodes[0].textContent.trim()"
-    )
+    title = page.evaluate(TITLE)
     pdf = PdfReader(
         io.BytesIO(page.pdf(prefer_css_page_size=True, outline=True, tagged=True, print_background=True))
     )
