@@ -13,7 +13,8 @@ from tools.system import find_chromium
 pypdf = pytest.importorskip("pypdf")  # a tool of the book, not of the package
 from tools import pdf  # noqa: E402 (needs pypdf)
 
-ONE = """<main class="bd-main"><article class="bd-article"><h1><span>1. </span>One<a class="headerlink" href="#top">#</a></h1>
+ONE = """<main class="bd-main"><article class="bd-article">
+<h1><span>1. </span>One<a class="headerlink" href="#top">#</a></h1>
 <h2 id="start">Start</h2><p>text</p>
 <details><summary>Proof</summary><p>folded words</p></details>
 <p style="break-before:page"><a href="two.html#end">to the end</a> <a href="#start">up</a>
