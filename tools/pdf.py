@@ -256,8 +256,9 @@ def main() -> int:
     if not chromium:
         sys.exit("pdf: there is no Chromium or Chrome on this machine to print with.")
     source = options.html.resolve()
-    if not (source / "book" / "intro.html").is_file():
-        sys.exit(f"pdf: there is no built book in {options.html}: run 'make book' first.")
+    absent = [name for name, _ in table_of_contents() if not (source / f"{name}.html").is_file()]
+    if absent:
+        sys.exit(f"pdf: {options.html} has no page {absent[0]!r}: run 'make book' first.")
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
