@@ -53,6 +53,12 @@ PREPARE = r"""([root, here, name]) => {
     const url = new URL(a.getAttribute("href"), location.href);
     if (url.href.startsWith(root)) a.href = here + url.href.slice(root.length);
   }
+  // Of what stands in a row Chromium notes no place: the row takes the id.
+  for (const e of document.querySelectorAll(".gc-numbered > [id]")) {
+    const id = e.id;
+    e.removeAttribute("id");
+    e.parentElement.id = id;
+  }
   const line = document.createElement("p");
   line.className = "gc-places";
   for (const e of document.querySelectorAll("article [id]")) {
