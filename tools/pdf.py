@@ -53,6 +53,12 @@ PREPARE = r"""([root, here, name]) => {
     const url = new URL(a.getAttribute("href"), location.href);
     if (url.href.startsWith(root)) a.href = here + url.href.slice(root.length);
   }
+  // Of what stands in a row Chromium notes no place: the row takes the id.
+  for (const e of document.querySelectorAll(".gc-numbered > [id]")) {
+    const id = e.id;
+    e.removeAttribute("id");
+    e.parentElement.id = id;
+  }
   const line = document.createElement("p");
   line.className = "gc-places";
   for (const e of document.querySelectorAll("article [id]")) {
@@ -63,6 +69,12 @@ PREPARE = r"""([root, here, name]) => {
     line.append(a);
   }
   document.querySelector("article").append(line);
+}"""
+
+TITLE = """() => {
+  const title = document.querySelector("article h1").cloneNode(true);
+  title.querySelectorAll(".headerlink").forEach(mark => mark.remove());
+  return title.textContent.replace(/\\s+/g, " ").trim();
 }"""
 
 STYLE = """
@@ -123,9 +135,7 @@ def print_piece(page: Page, source: Path, name: str, part: str, first: int) -> P
     page.evaluate(READY)
     page.evaluate(PREPARE, [source.as_uri() + "/", HERE, name])
     page.add_style_tag(content=style(first))
-    title = page.evaluate(
-        "document.querySelector('article h1').cloneNode(true).childNodes[0].textContent.trim()"
-    )
+    title = page.evaluate(TITLE)
     pdf = PdfReader(
         io.BytesIO(page.pdf(prefer_css_page_size=True, outline=True, tagged=True, print_background=True))
     )
@@ -252,8 +262,9 @@ def main() -> int:
     if not chromium:
         sys.exit("pdf: there is no Chromium or Chrome on this machine to print with.")
     source = options.html.resolve()
-    if not (source / "book" / "intro.html").is_file():
-        sys.exit(f"pdf: there is no built book in {options.html}: run 'make book' first.")
+    absent = [name for name, _ in table_of_contents() if not (source / f"{name}.html").is_file()]
+    if absent:
+        sys.exit(f"pdf: {options.html} has no page {absent[0]!r}: run 'make book' first.")
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])

@@ -52,6 +52,18 @@ def split(text: str, words: Collection[str]) -> Iterator[tuple[str, str | None]]
         yield text[done:], None
 
 
+def texts(node: nodes.Element) -> Iterator[nodes.Text]:
+    """The words of prose in the order in which they are read, what is bold or slanted included."""
+    if isinstance(node, links.LEFT_ALONE):
+        return
+    links.joined(node)
+    for child in list(node.children):
+        if isinstance(child, nodes.Text):
+            yield child
+        elif isinstance(child, nodes.Element):
+            yield from texts(child)
+
+
 def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Lead the first use of each word in a chapter to the glossary."""
     if app.builder.format != "html" or not links.CHAPTER.fullmatch(docname):
@@ -61,23 +73,19 @@ def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         for name, place in links.targets(app.env).items()
         if name.startswith("term ")
     }
-    for parent in list(links.prose(doctree)):
-        links.joined(parent)
-        for child in [child for child in parent.children if isinstance(child, nodes.Text)]:
-            pieces = []
-            for words, name in split(str(child), places):
-                if name is None:
-                    pieces.append(nodes.Text(words))
-                    continue
-                page, anchor = places.pop(name)
-                address = f"{app.builder.get_relative_uri(docname, page)}#{anchor}"
-                pieces.append(
-                    nodes.reference(
-                        words, words, refuri=address, internal=True, classes=["gc-link", "gc-term"]
-                    )
-                )
-            if len(pieces) > 1 or (pieces and not isinstance(pieces[0], nodes.Text)):
-                parent.replace(child, pieces)
+    for text in list(texts(doctree)):
+        pieces: list[nodes.Node] = []
+        for words, name in split(str(text), places):
+            if name is None:
+                pieces.append(nodes.Text(words))
+                continue
+            page, anchor = places.pop(name)
+            address = f"{app.builder.get_relative_uri(docname, page)}#{anchor}"
+            pieces.append(
+                nodes.reference(words, words, refuri=address, internal=True, classes=["gc-link", "gc-term"])
+            )
+        if any(isinstance(piece, nodes.reference) for piece in pieces):
+            text.parent.replace(text, pieces)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

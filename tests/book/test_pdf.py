@@ -13,7 +13,9 @@ from tools.system import find_chromium
 pypdf = pytest.importorskip("pypdf")  # a tool of the book, not of the package
 from tools import pdf  # noqa: E402 (needs pypdf)
 
-ONE = """<main class="bd-main"><article class="bd-article"><h1>One</h1><h2 id="start">Start</h2><p>text</p>
+ONE = """<main class="bd-main"><article class="bd-article">
+<h1><span>1. </span>One<a class="headerlink" href="#top">#</a></h1>
+<h2 id="start">Start</h2><p>text</p>
 <details><summary>Proof</summary><p>folded words</p></details>
 <p style="break-before:page"><a href="two.html#end">to the end</a> <a href="#start">up</a>
 <a href="https://example.org/">out</a> <a href="picture.svg">picture</a></p></article></main>"""
@@ -69,7 +71,7 @@ def test_two_pages_become_one_book(tmp_path: Path) -> None:
     assert [text.split() for text in texts[3:]] and all(str(n) in texts[n + 1].split() for n in (1, 2, 3, 4))
     assert list(book.page_labels) == ["i", "ii", "1", "2", "3", "4"]
     titles = [item.title for item in book.outline if not isinstance(item, list)]
-    assert titles == ["Contents", "One", "Two"]
+    assert titles == ["Contents", "1. One", "Two"]
     assert [[one.title for one in item] for item in book.outline if isinstance(item, list)] == [
         ["Start"],
         ["End"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import terms
+from docutils import nodes
 
 WORDS = {"code", "encoder", "context encoder", "score", "f-divergence", "mask", "mask token"}
 
@@ -35,3 +36,13 @@ def found(text: str) -> list[tuple[str, str]]:
 )
 def test_first_uses(text: str, expected: list[tuple[str, str]]) -> None:
     assert found(text) == expected
+
+
+def test_words_are_taken_in_the_order_of_reading_and_not_from_code_or_links() -> None:
+    bold, code, link = nodes.strong("", "one"), nodes.literal("", "x"), nodes.reference("", "y")
+    page = nodes.section(
+        "",
+        nodes.title("", "zero"),
+        nodes.paragraph("", "", nodes.Text("the "), bold, nodes.Text(" two"), code, link),
+    )
+    assert [str(text) for text in terms.texts(page)] == ["the ", "one", " two"]
