@@ -382,6 +382,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             method=linear_decoder(),
             test=images(24),
             train=images(24),
+            seconds=None,
             strange=None,
             pictures=24,
             comparisons=False,

@@ -146,7 +146,9 @@ def panel(
     Raises:
         TypeError, ValueError: an argument cannot be used, or the pictures do not fit the method.
     """
-    if not any(hasattr(method, name) for name in ("reconstruct", "sample", "encode", "features")):
+    abilities = ("reconstruct", "sample", "encode", "features")
+    # a text has an `encode`, too
+    if isinstance(method, str) or not any(hasattr(method, name) for name in abilities):
         raise TypeError(
             f"method is {shown(method)}: give something that can reconstruct, sample, encode or give features."
         )

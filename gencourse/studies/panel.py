@@ -216,6 +216,6 @@ def panel_row(method: str, seed: int, data: str = "mnist") -> dict[str, float]:
 
 PANEL = Study(
     name="panel",
-    settings=tuple({"method": m, "seed": s} for s in range(2) for m in (*LEARNT, *BASELINES)),
+    settings=tuple({"method": m, "seed": s} for s in range(3) for m in (*LEARNT, *BASELINES)),
     run=panel_row,
 )

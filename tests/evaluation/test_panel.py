@@ -50,6 +50,8 @@ def test_functions_will_do_and_one_ability_is_enough(test: ImageDataset, train: 
     assert {"sample", "features", "prior", "classify", "anomalies", "parameters"} <= set(found.missing)
     with pytest.raises(TypeError, match="method is 3: give something that can reconstruct"):
         panel(3, test, train)
+    with pytest.raises(TypeError, match="method is 'vae': give something"):
+        panel("vae", test, train)
 
 
 def test_memory_is_caught_and_new_pictures_are_not(test: ImageDataset, train: ImageDataset) -> None:
