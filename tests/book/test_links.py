@@ -51,6 +51,8 @@ def test_the_bibliography_can_be_read() -> None:
     """A bracket that is lost in a merge stops the build at its start."""
     entries = parse_file(str(ledger.ROOT / "book" / "references.bib")).entries
     assert all(entry.persons for entry in entries.values())
+    raw = [key for key, entry in entries.items() if any("$" in text for text in entry.fields.values())]
+    assert raw == [], "the bibliography's page shows mathematics as its source: write L² or a word"
 
 
 def test_a_mention_may_go_over_the_end_of_a_line() -> None:
