@@ -728,6 +728,7 @@ NOT_CALLED = {
     "*.step": "one move in the loop: `fit` looks at the data once, at its door",
     "*.players": "takes nothing",
     "*.accepts": "what `fit` asks at its door; its sentences name `data`",
+    "*.part": "a part of `fit`",
     "*.shown": "a part of a step",
     "*.counted": "a part of a step",
     "*.adversarial_weight": "a part of a step",

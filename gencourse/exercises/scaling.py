@@ -474,7 +474,7 @@ _SCALER = Exercise(
     hints=(
         "Which scale is too large, and how would you notice one that is too small?",
         "Halve it and skip the step after inf or nan; double it after some good steps in a row.",
-        "if not gradient.isfinite().all(): return w, scale / 2, 0",
+        "if not gradient.isfinite().all():",
     ),
     check=_check_scaler,
     stub='''
