@@ -137,10 +137,10 @@ DERIVATIONS = {
     ),
     "7.1": Derivation(
         "Derive the interval from Student's law. What is wrong with 1.96 for three seeds?",
-        r"For normal numbers $T = (\bar s - \mu) / (\hat\sigma / \sqrt n)$ follows Student's law with $n - 1$ degrees of "
-        r"freedom, because $\hat\sigma$ was estimated from the same numbers. So $|T| \le t_{n-1}$ with probability 0.95, "
-        r"which is $\mu \in \bar s \pm t_{n-1} \hat\sigma / \sqrt n$. 1.96 belongs to a spread that is known; for three "
-        r"seeds $t_2 = 4.30$, and with 1.96 the interval is less than half as wide and too often wrong.",
+        r"For normal numbers $T = (\bar s - \mu) / (\hat\sigma / \sqrt n)$ follows Student's law with $n - 1$ degrees "
+        r"of freedom, because $\hat\sigma$ was estimated from the same numbers. So $|T| \le t_{n-1}$ with probability "
+        r"0.95, which is $\mu \in \bar s \pm t_{n-1} \hat\sigma / \sqrt n$. 1.96 belongs to a spread that is known; "
+        r"for three seeds $t_2 = 4.30$, and with 1.96 the interval is less than half as wide and too often wrong.",
         (
             "the quotient and its law, with $n - 1$ degrees of freedom",
             "the inequality is solved for the mean",
@@ -149,9 +149,10 @@ DERIVATIONS = {
     ),
     "7.2": Derivation(
         "Derive your formula from eq. (7.5). Does the number of knobs matter?",
-        r"One trial misses the best share $q$ with probability $1 - q$, and $K$ independent ones all miss with $(1 - q)^K$. "
-        r"So $1 - (1 - q)^K \ge P$ means $K \log(1 - q) \le \log(1 - P)$. Dividing by $\log(1 - q) < 0$ turns the sign: "
-        r"$K \ge \log(1 - P) / \log(1 - q)$, rounded up. The knobs do not occur: $q$ is a share of all settings.",
+        r"One trial misses the best share $q$ with probability $1 - q$, and $K$ independent ones all miss with "
+        r"$(1 - q)^K$. So $1 - (1 - q)^K \ge P$ means $K \log(1 - q) \le \log(1 - P)$. Dividing by $\log(1 - q) < 0$ "
+        r"turns the sign: $K \ge \log(1 - P) / \log(1 - q)$, rounded up. The knobs do not occur: $q$ is a share of all "
+        r"settings.",
         (
             "all miss with probability $(1 - q)^K$",
             "the inequality turns when the logarithm is divided by, and $K$ is rounded up",
