@@ -10,6 +10,7 @@ from pybtex.database import parse_file
 BIB = Path(__file__).parents[2] / "book" / "references.bib"
 # Works that have neither a DOI nor an arXiv number.
 WITHOUT = {
+    "bergstra2012random",
     "goodfellow2016deep",
     "gretton2012kernel",
     "higgins2017beta",
