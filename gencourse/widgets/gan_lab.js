@@ -289,7 +289,7 @@ const PAGE = `
     <button type="button" data-do="link">Copy link</button><button type="button" data-do="reset">Reset</button>
   </div>
   <p class="gc-lab-said" aria-live="polite"></p>
-  <canvas class="gc-lab-strip" role="img"></canvas>
+  <canvas class="gc-lab-strip" role="img" aria-label="Both runs, over the steps"></canvas>
   <div class="gc-lab-set" role="group" aria-label="Data and networks"></div>
   <div class="gc-lab-runs">
     <fieldset class="gc-lab-set"><legend>Run A</legend></fieldset><fieldset class="gc-lab-set"><legend>Run B</legend></fieldset>
