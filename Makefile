@@ -71,7 +71,7 @@ lab: env
 	@GOMP_SPINCOUNT=10000 $(PY) -m jupyterlab chapters
 
 bench: env
-	@$(PY) benchmarks/training.py --write
+	@$(PY) benchmarks/training.py
 
 mutants: env
 	@$(PY) tools/mutants.py
