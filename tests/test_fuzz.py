@@ -458,6 +458,12 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             methods={"a": linear_decoder()}, codes={"a": numbers(5, 2)}, conditional=None, style_codes=None
         ),
         "MaskedDigit.from_mae": lambda: dict(model=small_mae(), pictures=pictures(2), labels=labels(2)),
+        "PanelExplorer.from_rows": lambda: dict(
+            rows=[
+                {"method": m, "seed": s, "psnr": 10.0 + s, "purity": 0.5} for m in ("a", "b") for s in (0, 1)
+            ],
+            baselines=["b"],
+        ),
         "ProcessGain.from_times": lambda: dict(times={"a": (0.01, 0.001), "b": (0.0, 0.002)}),
         "RunPlayer.from_frames": lambda: dict(
             real=numbers(6, 2),

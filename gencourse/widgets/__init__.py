@@ -12,6 +12,7 @@ from gencourse.widgets.gan_lab import GanLab
 from gencourse.widgets.latent_explorer import LatentExplorer
 from gencourse.widgets.latent_planes import LatentPlanes
 from gencourse.widgets.masked_digit import MaskedDigit, masked_digit_model
+from gencourse.widgets.panel_explorer import PanelExplorer
 from gencourse.widgets.process_gain import ProcessGain
 from gencourse.widgets.run_player import RunPlayer, record_run
 from gencourse.widgets.trade_off import TradeOff
@@ -22,6 +23,7 @@ __all__ = [
     "LatentExplorer",
     "LatentPlanes",
     "MaskedDigit",
+    "PanelExplorer",
     "ProcessGain",
     "RunPlayer",
     "TradeOff",
