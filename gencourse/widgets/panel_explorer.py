@@ -59,8 +59,12 @@ class PanelExplorer(anywidget.AnyWidget):
     titles = t.List(t.Unicode()).tag(sync=True)  # of the figures
     less = t.List(t.Bool()).tag(sync=True)  # whether less is better, of each figure
     needs = t.List(t.Unicode()).tag(sync=True)  # what a method without the figure cannot do, of each
-    values = t.List().tag(sync=True)  # [method][figure]: a number for each seed; null where there is none
-    intervals = t.List().tag(sync=True)  # [method][figure]: mean and half-width by eq. (7.1); or null
+    values = t.List(t.List(t.Any())).tag(
+        sync=True
+    )  # [method][figure]: a number for each seed; null where there is none
+    intervals = t.List(t.List(t.Any())).tag(
+        sync=True
+    )  # [method][figure]: mean and half-width by eq. (7.1); or null
 
     @classmethod
     def recorded(cls) -> PanelExplorer:
@@ -140,7 +144,7 @@ def _numbers(
             f"rows has {figure} of {shown(method)} for {len(found)} of {len(seeds)} seeds: give it for all or none."
         )
     for value in found:
-        need_number(f"{figure} of {shown(method)}", value, least=0)
+        need_number(f"rows: {figure} of {shown(method)}", value, least=0)
     return [float(value) for value in found] or None
 
 

@@ -140,7 +140,7 @@ def test_a_method_with_both_figures_is_chosen_first() -> None:
         ([*ROWS, ROWS[0]], [], "twice"),
         (ROWS[:-1], [], r"'d' with seeds \[0, 1\]"),
         ([row for row in ROWS if row["seed"] == 1], [], "two seeds"),
-        ([{**row, "psnr": -1.0} for row in ROWS], [], "psnr of 'a'"),
+        ([{**row, "psnr": -1.0} for row in ROWS], [], "rows: psnr of 'a' is -1"),
         ([{k: v for k, v in row.items() if k != "psnr"} for row in ROWS], [], "two at least"),
         ([{**ROWS[-1], "psnr": 3.0}, *ROWS[:-1]], [], "1 of 3 seeds"),
     ],
