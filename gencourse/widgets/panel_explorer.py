@@ -59,12 +59,9 @@ class PanelExplorer(anywidget.AnyWidget):
     titles = t.List(t.Unicode()).tag(sync=True)  # of the figures
     less = t.List(t.Bool()).tag(sync=True)  # whether less is better, of each figure
     needs = t.List(t.Unicode()).tag(sync=True)  # what a method without the figure cannot do, of each
-    values = t.List(t.List(t.Any())).tag(
-        sync=True
-    )  # [method][figure]: a number for each seed; null where there is none
-    intervals = t.List(t.List(t.Any())).tag(
-        sync=True
-    )  # [method][figure]: mean and half-width by eq. (7.1); or null
+    # both [method][figure], None where there is none:
+    values = t.List(t.List(t.Any())).tag(sync=True)  # a number for each seed
+    intervals = t.List(t.List(t.Any())).tag(sync=True)  # mean and half-width by eq. (7.1)
 
     @classmethod
     def recorded(cls) -> PanelExplorer:
