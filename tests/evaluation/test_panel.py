@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gencourse.data import ImageDataset, load
-from gencourse.evaluation import MEANING, Panel, panel
+from gencourse.evaluation import MEANING, Panel, panel, psnr, ssim
 from gencourse.methods import GAN, VAE, Autoencoder
 
 
@@ -153,3 +153,45 @@ def test_pictures_that_are_no_digits_get_distances_of_pixels() -> None:
     found = panel(GAN(), pictures, pictures, pictures=40)
     assert found.figures["pixel_distance_real"] < 1e-6 < found.figures["pixel_distance"]
     assert "no labels" in found.missing["features"] and "pixel_distance_40" in found.row()
+
+
+def test_what_leaves_the_range_of_pictures_is_cut_before_it_is_compared(
+    test: ImageDataset, train: ImageDataset
+) -> None:
+    def spread(x: Tensor) -> Tensor:
+        return 3 * x - 1
+
+    def drawn(n: int, generator: torch.Generator) -> Tensor:
+        return spread(train.x[:n])
+
+    loud = SimpleNamespace(reconstruct=spread, sample=drawn)
+    soft = SimpleNamespace(sample=lambda n, generator: drawn(n, generator).clamp(0, 1))
+    found, cut = (panel(one, test, train, comparisons=False).figures for one in (loud, soft))
+    assert found["psnr"] == pytest.approx(psnr(spread(test.x).clamp(0, 1), test.x))
+    assert found["ssim"] == pytest.approx(ssim(spread(test.x).clamp(0, 1), test.x))
+    assert found["reconstruction_error"] == pytest.approx(
+        (spread(test.x) - test.x).square().sum((1, 2, 3)).mean().item(), rel=1e-5
+    )
+    assert all(found[name] == value for name, value in cut.items())
+
+
+def test_one_picture_again_and_again_has_no_recall_without_a_classifier_too() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (120, 1, 16, 16), dtype=torch.uint8, generator=generator)
+    noise = ImageDataset(images, torch.arange(120) % 3, "noise")
+    stuck = SimpleNamespace(sample=lambda n, generator: torch.zeros(n, 1, 16, 16))
+    found = panel(stuck, noise, noise).figures
+    assert found["pixel_recall"] == 0 and found["pixel_precision"] == 0
+
+
+def test_codes_are_drawn_with_the_spread_that_the_encoder_says(
+    test: ImageDataset, train: ImageDataset
+) -> None:
+    coder = SimpleNamespace(
+        prior="normal with spread 2",
+        draw=lambda n, generator: 2 * torch.randn(n, 3, generator=generator),
+        posterior=lambda x: (torch.zeros(len(x), 3), torch.full((len(x), 3), 4.0).log()),
+        encode=lambda x: torch.zeros(len(x), 3),
+    )
+    found = panel(coder, test, train, comparisons=False).figures
+    assert found["code_two_sample_accuracy"] < 0.65
