@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gencourse.evaluation import cluster_result, parzen_log_likelihood
 from gencourse.exercises.engine import Exercise, Right, Wrong
-from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, random, slopes
+from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, plain, random, slopes
 
 __all__ = ["EXERCISES"]
 
@@ -767,7 +767,7 @@ def _check_clustering(error_of: Callable[[Tensor, Tensor], Any]) -> None:
         right = cluster_result(q, y).error
         for table in (q, q[:, order]):
             found = error_of(table, y)
-            error, clusters = (float(number(v, _HIDDEN_K)) for v in parts(found, 2, _HIDDEN_K))
+            error, clusters = (plain(v, _HIDDEN_K) for v in parts(found, 2, _HIDDEN_K))
             expect(clusters == k, "The second number is K, how many clusters there are.")
             if close(error, right):
                 continue
@@ -885,7 +885,7 @@ def _check_parzen(parzen: Callable[[Tensor, Tensor, Tensor, Sequence[float]], An
         best = max(sigmas, key=lambda s: parzen_log_likelihood(samples, validation, s).mean().item())
         tuned = max(sigmas, key=value)
         found = parts(parzen(samples, validation, test, sigmas), 2, told)
-        sigma, density = (float(number(v, told)) for v in found)
+        sigma, density = (plain(v, told) for v in found)
         if sigma == best and close(density, value(best), 1e-3):
             continue
         normaliser = d / 2 * math.log(2 * math.pi * sigma**2)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gencourse.exercises.engine import Exercise, Right, Wrong
-from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, random, slopes
+from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, plain, random, slopes
 
 __all__ = ["EXERCISES"]
 
@@ -174,7 +174,7 @@ def _check_value(value: Callable[[Tensor, Tensor], Any]) -> None:
         agree(
             found,
             right,
-            f"For the check's p and q it is {right:.4f}; yours is {float(found):.4f}.",
+            f"For the check's p and q it is {right:.4f}; yours is {float(found.detach()):.4f}.",
             (-math.log(4) + 4 * jsd, _NO_HALF),
             (right / math.log(2), _LOG_TWO),
             ((p * d.log()).sum() + (q * (1 - d).log()).sum(), _SWAPPED),
@@ -370,7 +370,7 @@ def _check_radius(radius: Callable[[float, int, float, bool], Any]) -> None:
     for h, steps in ((0.2, 1), (0.3, 2), (0.1, 3), (0.2, 40), (0.3, 25), (0.2, 2000)):
         for gamma in (0.0, 0.5, 0.2):
             for alternating in (False, True):
-                value = float(number(radius(h, steps, gamma, alternating)))
+                value = plain(radius(h, steps, gamma, alternating))
                 right = _walk(h, steps, gamma, alternating)
                 if close(value, right, 1e-3):
                     continue
@@ -822,7 +822,7 @@ def _check_frechet(frechet: Callable[..., Any]) -> None:
         agree(
             value,
             right,
-            f"For the check's two Gaussians it is {right:.4f}; yours is {float(value):.4f}.",
+            f"For the check's two Gaussians it is {right:.4f}; yours is {float(value.detach()):.4f}.",
             (far + spread, _NO_CROSS),
             (right - far + far.sqrt(), _NOT_SQUARED),
             (far + spread - 2 * elementwise, _ELEMENTWISE),
@@ -914,7 +914,7 @@ _OTHER_END = "The gradient on the logit has size D, not 1 − D: it is small whe
 def _check_flat_end(flat_end: Callable[[float], Any]) -> None:
     for d in (0.99, 0.01, 0.3, 0.75):
         told = "Return two numbers: the loss, the size of its gradient."
-        loss, size = (float(number(v, told)) for v in parts(flat_end(d), 2, told))
+        loss, size = (plain(v, told) for v in parts(flat_end(d), 2, told))
         wanted = -math.log(1 - d)
         agree(loss, wanted, f"At D = {d} the loss −log(1 − D) is {wanted:.3f}.", (-math.log(d), _OTHER_LOSS))
         agree(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gencourse.exercises.engine import Exercise, Right, Wrong
-from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, random, slopes
+from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, plain, random, slopes
 from gencourse.losses import normalise_patches
 from gencourse.networks import patchify
 
@@ -885,7 +885,7 @@ def _check_study(choose: Callable[[list[dict[str, float]]], Any]) -> None:
     told = "Return three numbers: ratio, mean accuracy, spread."
 
     def answered(rows: list[dict[str, float]]) -> list[float]:
-        return [float(number(v, told)) for v in parts(choose(rows), 3, told)]
+        return [plain(v, told) for v in parts(choose(rows), 3, told)]
 
     try:
         ratio, mean, spread = answered(rows(table))
@@ -1275,7 +1275,7 @@ def _check_saving(saving: Callable[[int, int, float], Any]) -> None:
         (50, 192, 0.62),
     ):
         kept = round((1 - ratio) * count)
-        found, right = float(number(saving(count, width, ratio))), cost(count, width) / cost(kept, width)
+        found, right = plain(saving(count, width, ratio)), cost(count, width) / cost(kept, width)
         if close(found / right, 1.0, 1e-6):
             continue
         expect(not close(found * right, 1.0), _BELOW)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gencourse.exercises.engine import Exercise, Right, Wrong
-from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, random
+from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, plain, random
 
 __all__ = ["EXERCISES"]
 
@@ -115,7 +115,7 @@ def _check_trials(trials: Callable[[float, float], Any]) -> None:
     for q, sure in ((0.05, 0.95), (0.1, 0.9), (0.3, 0.99), (0.5, 0.75), (0.02, 0.5)):
         exact = math.log(1 - sure) / math.log(1 - q)
         right = math.ceil(exact - 1e-9)
-        found = float(number(trials(q, sure), "Return how many trials, one number."))
+        found = plain(trials(q, sure), "Return how many trials, one number.")
         if found == right:
             continue
         expect(abs(found - sure / q) > 1 and abs(found - 1 / q) > 1e-6, _ONE_TRIAL)

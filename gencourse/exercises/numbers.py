@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["NotYet", "agree", "close", "expect", "number", "parts", "random", "shifted", "slopes"]
+__all__ = ["NotYet", "agree", "close", "expect", "number", "parts", "plain", "random", "shifted", "slopes"]
 
 _shift = 0
 
@@ -67,6 +67,11 @@ def number(value: Any, hint: str = "Return one number.") -> Tensor:
     if found.numel() != 1 or found.is_complex():
         raise NotYet(hint)
     return found.reshape(()).float()
+
+
+def plain(value: Any, hint: str = "Return one number.") -> float:
+    """The same as a Python number. Without `detach` torch warns of a graph that is left behind."""
+    return float(number(value, hint).detach())
 
 
 def parts(made: Any, count: int, hint: str) -> list[Any]:
