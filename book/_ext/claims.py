@@ -43,6 +43,7 @@ def split(source: str) -> tuple[str, str, list[str]]:
     # Comments above the first claim belong to it.
     while start and lines[start - 1].lstrip().startswith("#"):
         start -= 1
+    # mypy: these are expression statements, as was just looked
     stated = [words(node.value) for node in body[first:]]  # type: ignore[attr-defined]
     return "\n".join(lines[:start]).strip("\n"), "\n".join(lines[start:]), [text for text in stated if text]
 

@@ -136,6 +136,7 @@ def block(self: Any, node: nodes.math_block) -> None:
 def set_version(app: Sphinx, config: Config) -> None:
     """An EPUB has to say which version it is."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    # mypy: pyproject has a version
     config.version = re.search(r'^version = "(.+)"', text, re.M)[1]  # type: ignore[index]
 
 

@@ -154,7 +154,9 @@ def with_key(text: str, key: str) -> str:
 def seen_keys(env: BuildEnvironment) -> dict[str, str]:
     """Page name -> key under which it was last read; kept with Sphinx's own records."""
     if not hasattr(env, "gencourse_keys"):
+        # mypy: an attribute of our own
         env.gencourse_keys = {}  # type: ignore[attr-defined]
+    # the same
     return env.gencourse_keys  # type: ignore[attr-defined]
 
 
@@ -219,6 +221,7 @@ def keep_tags(app: Sphinx, doctree: nodes.document) -> None:
         for tag in tags:
             name = ledger.anchor(tag)
             block["ids"].append(name)
+            # mypy: the standard domain has it
             std.note_hyperlink_target(name, app.env.docname, name, f"({tag})")  # type: ignore[attr-defined]
 
 

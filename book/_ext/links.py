@@ -96,7 +96,9 @@ def work(address: str) -> str | None:
 def targets(env: BuildEnvironment) -> dict[str, tuple[str, str]]:
     """Name -> page and anchor ("" for a page's top) of all pages that were read; kept with Sphinx's own records."""
     if not hasattr(env, "gencourse_targets"):
+        # mypy: an attribute of our own
         env.gencourse_targets = {}  # type: ignore[attr-defined]
+    # the same
     return env.gencourse_targets  # type: ignore[attr-defined]
 
 
@@ -110,6 +112,7 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
             if anchor.startswith("eq-"):
                 found["equation " + ledger.tag_of(anchor)] = (page, anchor)
     for section in doctree.findall(nodes.section):
+        # mypy: every section has a title
         if match := TITLED.match(section.next_node(nodes.title).astext()):  # type: ignore[union-attr]
             found[f"{match[1].lower()} {match[2]}"] = (page, section["ids"][0])
     for caption in (*doctree.findall(nodes.paragraph), *doctree.findall(nodes.caption)):
@@ -144,6 +147,7 @@ def merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildE
 def works(env: BuildEnvironment) -> dict[str, tuple[str, str]]:
     """Name -> place of each entry of the bibliography, by its arXiv number and by its DOI."""
     found = {}
+    # mypy: sphinxcontrib-bibtex's own domain
     for citation in env.get_domain("cite").citations:  # type: ignore[attr-defined]
         place = (citation.bibliography_key.docname, f"work-{citation.key}")
         for field in ("eprint", "doi"):
@@ -219,6 +223,7 @@ class Page:
 
         Sphinx numbers the entries, and the numbers change when the bibliography grows: each gets a name beside.
         """
+        # mypy: the same domain
         citations = self.app.env.get_domain("cite").citations  # type: ignore[attr-defined]
         numbers = {(c.bibliography_key.docname, c.citation_id): f"work-{c.key}" for c in citations}
         for entry in self.doctree.findall(nodes.citation):
@@ -232,6 +237,7 @@ class Page:
             if old in roles:
                 link["refuri"] = f"{old.partition('#')[0]}#{roles[old]}"
             elif work(old) in self.places and not inside(link, nodes.citation):
+                # mypy: `old` names a work here
                 link["refuri"] = self.address(work(old))  # type: ignore[arg-type]
                 link["internal"] = True
             else:
@@ -311,6 +317,7 @@ def write_previews(app: Sphinx, failure: Exception | None) -> None:
     pages: dict[str, BeautifulSoup] = {}
     for name, (page, anchor) in sorted({**targets(app.env), **works(app.env)}.items()):
         if page not in pages:
+            # mypy: HTML builders have it
             text = Path(app.builder.get_outfilename(page)).read_text(encoding="utf-8")  # type: ignore[attr-defined]
             pages[page] = BeautifulSoup(text, "html.parser")
         address = app.builder.get_target_uri(page) + (f"#{anchor}" if anchor else "")

@@ -56,6 +56,7 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     root = ledger.ROOT
     for file in files(ledger.collect(root)):
         source = (root / file).read_text(encoding="utf-8")
+        # mypy: HTML builders have a highlighter
         listing = app.builder.highlighter.highlight_block(source, "python", linenos=False)  # type: ignore[attr-defined]
         body = f"<h1>{file}</h1>\n" + with_anchors(listing, definitions(source))
         yield page_of(file)[0], {"title": file, "body": body, "parents": []}, "page.html"

@@ -51,4 +51,5 @@ def sentences(verb: _Verb) -> _Verb:
         except (ValueError, TypeError, OSError, NotImplementedError) as error:
             fail(" ".join(str(error).split()))
 
+    # mypy does not see that `wraps` keeps the signature
     return spoken  # type: ignore[return-value]

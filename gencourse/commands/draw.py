@@ -107,7 +107,9 @@ def inpaint(
                 )
             mask, filled = method.mask.bool(), method.reconstruct(x)
         elif hasattr(method, "inpaint"):
+            # mypy: what has `inpaint` has a shape and patches, too
             mask = hole(hide, method.shape, share, method.patch, len(x), seed)  # type: ignore[arg-type]
+            # mypy takes an attribute that `hasattr` found for a module
             filled = method.inpaint(x, mask)  # type: ignore[operator]
         else:
             raise NotImplementedError(

@@ -157,8 +157,10 @@ class PictureStream:
         yield from self._loader(generator, batch_sampler=index)
 
     def _in_turn(self, batch_size: int, generator: torch.Generator | None) -> Iterator[tuple[Tensor, Tensor]]:
+        # mypy: any dataset may come with `set_epoch`; torch's own class has none
         if generator is not None and hasattr(self._pictures.dataset, "set_epoch"):  # type: ignore[attr-defined]
             drawn = torch.randint(_NEXT_SEED, (), generator=generator)
+            # the same
             self._pictures.dataset.set_epoch(int(drawn))  # type: ignore[attr-defined]
         loader = self._loader(generator, batch_size=_PIECE)
         singles = (pair for x, y in loader for pair in zip(x, y, strict=True))

@@ -344,6 +344,7 @@ def _check_adaptive(adaptive: Callable[..., Any]) -> None:
         adv = F.softplus(-(x_hat @ judge)).mean() / 5
 
         def norm(loss: Tensor, layer: int, decoder: nn.Sequential = decoder) -> Tensor:
+            # mypy: the layers asked for have a weight
             return slopes(loss, decoder[layer].weight)[0].norm()  # type: ignore[arg-type]
 
         try:

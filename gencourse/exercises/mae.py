@@ -1365,6 +1365,7 @@ def _check_positions(positions: Callable[[int, int, int], Any]) -> None:
         """Products of all pairs of places, eq. (5.8), when place n stands where `at` says."""
         row, column = at(torch.arange(count))
         omega = 10_000.0 ** (-power * torch.arange(width // 4) / width)
+        # mypy: a sum of tensors may be 0 for it, if there are none
         return sum(((t[:, None] - t)[..., None] * omega).cos().sum(2) for t in (row, column))  # type: ignore[return-value]
 
     for rows, columns, width in ((3, 5, 16), (4, 2, 8), (6, 7, 64), (2, 400, 16)):

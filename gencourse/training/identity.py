@@ -41,6 +41,7 @@ def signature_of(kind: type) -> inspect.Signature:
     for base in kind.__mro__:
         if "__init__" not in vars(base) or base in (nn.Module, object):
             continue
+        # mypy warns of an `__init__` taken from a class; only its signature is read
         parameters = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
         rest = [one for one in parameters if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
         own = not (first or named)

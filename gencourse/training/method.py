@@ -53,6 +53,7 @@ class Method(nn.Module, ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         """Show all arguments of a class in its help, also those that go on to its base classes."""
         super().__init_subclass__(**options)
+        # mypy: `inspect` reads this attribute, classes do not declare it
         cls.__signature__ = signature_of(cls)  # type: ignore[attr-defined]
 
     def __new__(cls: type[_Self], *args: Any, **options: Any) -> _Self:

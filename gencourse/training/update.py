@@ -236,6 +236,7 @@ class Update:
         facts = torch.stack([mark.float() for mark in marks])
         self._first_bad = torch.where(fresh, facts, first)
         # a fused optimiser leaves everything as it is where found_inf is 1
+        # mypy: fused optimisers read this attribute, none declares it
         self.optimizers[player].found_inf = (self._first_bad[0] != 0).float()  # type: ignore[attr-defined]
 
 

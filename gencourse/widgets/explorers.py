@@ -206,6 +206,7 @@ class _RingGAN(_Training):
         hit = near.values < 0.25
         clusters, share = len(near.indices[hit].unique()), hit.float().mean()
         line = f"{clusters} of 8 clusters, {share:.0%} of the points near one"
+        # mypy: a PointDataset here
         return _clouds(self.data.points[:400], made, 3.0), line  # type: ignore[union-attr]
 
 

@@ -14,18 +14,15 @@ from typing import Any
 
 import pytest
 import torch
-from playwright.sync_api import sync_playwright
 from torch import Tensor
 
 from gencourse.methods import AAE, VAE, WAE, Autoencoder, ConditionalAAE
 from gencourse.networks import Plan
 from gencourse.widgets import LatentPlanes
 from gencourse.widgets.plane import linear_layers, quantise
-from tools.system import find_chromium
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed: the JavaScript cannot run here")
-CHROMIUM = find_chromium()
 BINARY = ("weights", "rows", "codes", "labels")
 HIDDEN = (88, 64)  # the largest that the error message recommends
 
@@ -213,16 +210,6 @@ def test_repr_is_short(figure: LatentPlanes) -> None:
 
 
 # ---- in a page -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium or Chrome: the figure cannot be looked at here")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 def show(browser: Any, figure: LatentPlanes, width: int = 900, theme: str = "light") -> Any:

@@ -9,24 +9,19 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import traitlets
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from gencourse import studies
 from gencourse.evaluation import seed_interval
 from gencourse.widgets import PanelExplorer
-from tools.system import find_chromium
 
-ROOT = Path(__file__).resolve().parents[2]
-NODE, CHROMIUM = shutil.which("node"), find_chromium()
-PAPER = {"light": ("#fff", "#111"), "dark": ("#111", "#eee")}
+NODE = shutil.which("node")
+THEMES = ("light", "dark")
 # psnr: more is better; parameters: less is, and they spread over a factor of 1000
 ROWS = [
     {"method": name, "seed": seed, "parameters": size, **({"psnr": psnr + seed} if psnr else {})}
@@ -159,47 +154,6 @@ def test_a_value_without_a_control_is_refused(wrong: dict) -> None:
 # ---- in a page -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium or Chrome: the figure cannot be looked at here")
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Any]:
-    """Opens a figure in a page of its own; at the end, nothing may have gone wrong in any of them."""
-    pages, trouble = [], []
-
-    def opened(figure: PanelExplorer, *, width: int = 900, theme: str = "light", **options: Any) -> Any:
-        state = {k: v for k, v in figure.get_state().items() if k in figure.keys}
-        saved = {"state": {"m": {"model_module": "anywidget", "state": state, "buffers": []}}}
-        (paper, ink), mime = PAPER[theme], "application/vnd.jupyter.widget"
-        (tmp_path / "page.html").write_text(
-            f'<!doctype html><html data-theme="{theme}"><meta charset="utf-8">'
-            f'<body style="margin: 10px; background: {paper}; color: {ink}">'
-            f'<script type="{mime}-state+json">{json.dumps(saved)}</script>'
-            f'<script type="{mime}-view+json">{{"model_id": "m"}}</script>'
-            f"<script>{(ROOT / 'book/_static/gc-widgets.js').read_text('utf-8')}</script></body></html>",
-            encoding="utf-8",
-        )
-        page = browser.new_page(viewport={"width": width, "height": 844}, **options)
-        pages.append(page)
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda m: trouble.append(m.text) if m.type == "error" else None)
-        page.goto((tmp_path / "page.html").as_uri())
-        page.wait_for_selector("[data-gc-widget=ready]")
-        return page
-
-    yield opened
-    for page in pages:
-        page.close()
-    assert trouble == []
-
-
 def pixels(page: Any, canvas: str) -> np.ndarray:
     url = page.eval_on_selector(f"canvas.{canvas}", "canvas => canvas.toDataURL()")
     return np.array(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))).astype(int)
@@ -296,7 +250,7 @@ def test_a_baseline_is_grey(show: Any) -> None:
     assert blue[0] > blue[1] + 40 and blue[1] > blue[2] + 40
 
 
-@pytest.mark.parametrize(("theme", "width"), list(itertools.product(PAPER, (390, 900))))
+@pytest.mark.parametrize(("theme", "width"), list(itertools.product(THEMES, (390, 900))))
 def test_it_is_drawn_in_both_themes_and_on_a_phone(show: Any, theme: str, width: int) -> None:
     page = show(PanelExplorer.recorded(), width=width, theme=theme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

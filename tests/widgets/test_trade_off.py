@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from gencourse.data import load
 from gencourse.evaluation import psnr
@@ -26,11 +25,8 @@ from gencourse.studies.trade_off_frames import FRAME_WEIGHTS, record_trade_off
 from gencourse.training import read_checkpoint
 from gencourse.widgets import TradeOff
 from gencourse.widgets.trade_off import TRADE_OFF_FRAMES
-from tools.system import find_chromium
 
-ROOT = Path(__file__).resolve().parents[2]
 NODE = shutil.which("node")
-CHROMIUM = find_chromium()
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed: the JavaScript cannot run here")
 BINARY = ("pictures", "frames")
 S, N = 7, 10
@@ -220,47 +216,15 @@ class Shown:
         self.page.locator("canvas.gc-pad").click(position={"x": x, "y": y})
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium or Chrome: the figure cannot be looked at here")
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def show(browser: Any, tmp_path: Path) -> Iterator[Any]:
-    """Opens a figure in a page of its own; at the end, nothing may have gone wrong in any of them."""
-    pages, trouble = [], []
+def show(show: Callable[..., Any]) -> Callable[..., Shown]:
+    """A figure in a page of its own, with what the tests ask of it."""
 
-    def opened(figure: TradeOff, *, width: int = 900, theme: str = "light", views: int = 1) -> Shown:
-        state = {k: v for k, v in figure.get_state().items() if k in figure.keys and k not in BINARY}
-        buffers = [{"path": [k], "data": base64.b64encode(getattr(figure, k)).decode()} for k in BINARY]
-        saved = {"state": {"m": {"model_module": "anywidget", "state": state, "buffers": buffers}}}
-        paper, ink, _ = COLOURS[theme]
-        mime = "application/vnd.jupyter.widget"
-        (tmp_path / "page.html").write_text(
-            f'<!doctype html><html data-theme="{theme}"><meta charset="utf-8">'
-            f'<body style="margin: 10px; background: {paper}; color: {ink}">'
-            f'<script type="{mime}-state+json">{json.dumps(saved)}</script>'
-            + views * f'<script type="{mime}-view+json">{{"model_id": "m"}}</script>'
-            + f"<script>{(ROOT / 'book/_static/gc-widgets.js').read_text('utf-8')}</script></body></html>",
-            encoding="utf-8",
-        )
-        page = browser.new_page(viewport={"width": width, "height": 844})
-        pages.append(page)
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda m: trouble.append(m.text) if m.type == "error" else None)
-        page.goto((tmp_path / "page.html").as_uri())
-        page.wait_for_selector("[data-gc-widget=ready]")
+    def opened(figure: TradeOff, *, theme: str = "light", **options: Any) -> Shown:
+        page = show(figure, theme=theme, colours=COLOURS[theme][:2], binary=BINARY, **options)
         return Shown(page, figure, theme)
 
-    yield opened
-    for page in pages:
-        page.close()
-    assert trouble == []
+    return opened
 
 
 def check(shown: Shown, setting: int) -> None:
