@@ -19,8 +19,10 @@ from gencourse.training import fit, read_checkpoint
 from gencourse.training.progress import ProgressLine
 
 RUN = """
-import sys, time
+import signal, sys, time
 import torch
+# what runs in the background of a shell ignores Ctrl-C, and hands that on to what it starts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {tests!r})
 from conftest import Toy
 from gencourse.data import ImageDataset
