@@ -44,6 +44,35 @@ def test_the_rates_rise_by_equal_factors_and_the_suggestion_is_a_tenth_of_the_be
     assert len(test.rates) < 40
 
 
+class Told(Scaled):
+    """Records what it is told to, step by step."""
+
+    def __init__(self, values: list[float]) -> None:
+        super().__init__()
+        self.values, self.done = values, 0
+
+    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, Tensor]:
+        super().step(x, update, y)
+        self.done += 1
+        return {"told": torch.tensor(self.values[self.done - 1])}
+
+
+def test_the_losses_are_means_that_forget_and_the_first_is_not_drawn_to_nought(
+    toy_data: ImageDataset,
+) -> None:
+    level = find_learning_rate(Told([3.0] * 20), toy_data, steps=20, batch_size=8, watch="told")
+    assert level.losses == pytest.approx([3.0] * 20)
+    jump = find_learning_rate(Told([1.0] * 10 + [1.5] * 10), toy_data, steps=20, batch_size=8, watch="told")
+    assert jump.losses[10] == pytest.approx(1 + 0.5 * 0.1 / (1 - 0.9**11))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_it_ends_as_soon_as_the_loss_is_a_whole_first_loss_higher(toy_data: ImageDataset, sign: int) -> None:
+    values = [sign + step / 4 for step in range(60)]
+    found = find_learning_rate(Told(values), toy_data, steps=60, batch_size=8, watch="told")
+    assert found.losses[-2] <= sign + 1 < found.losses[-1]
+
+
 def test_another_unit_of_the_weights_is_another_unit_of_the_rate(toy_data: ImageDataset) -> None:
     """Adam's steps are as long as the rate, so weights in units a hundred times as fine need a rate as much larger."""
     one = find_learning_rate(Scaled(), toy_data, lowest=1e-4, highest=10.0, steps=60, batch_size=8)

@@ -127,6 +127,21 @@ def test_the_line_shows_rate_time_left_and_the_latest_losses(
     assert capsys.readouterr().out == ""
 
 
+def test_the_time_left_is_that_of_the_pictures_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    line = ProgressLine(epochs=2, pictures=8)
+    batches = [(torch.zeros(4, 1), torch.zeros(4)) for _ in range(2)]
+    said = []
+    for _ in line.over(iter(batches), 0):
+        line.tell({"loss": torch.tensor(1.0)}, 0)
+        said.append(str(line._bar))
+        now[0] += 20
+    # 4 pictures took 20 seconds, and 12 are left of two epochs
+    assert "all epochs in" not in said[0] and "all epochs in 01:00" in said[1]
+
+
 def test_the_line_never_waits_for_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
