@@ -74,6 +74,17 @@ def test_a_crop_shows_a_part_larger() -> None:
     torch.testing.assert_close(made, made[:, :, :1].expand_as(made), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("colour", [0.2, 0.6])
+def test_colour_is_as_strong_as_it_says(colour: float) -> None:
+    even = torch.full((400, 3, 4, 4), 0.5)  # of one colour: saturation and contrast change nothing
+    moved = Augment(colour=colour)(even).mean((1, 2, 3)) - 0.5
+    assert -colour / 2 <= moved.min() < -0.4 * colour and 0.4 * colour < moved.max() <= colour / 2
+    grey = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)]).view(1, 1, 8, 4).expand(400, 3, 8, 4)
+    contrast = Augment(colour=colour)(grey).std((1, 2, 3)) / grey[:1].std()
+    assert 1 - colour / 2 <= contrast.min() + 1e-5 and contrast.max() - 1e-5 <= 1 + colour / 2
+    assert contrast.max() - contrast.min() > 0.8 * colour
+
+
 def test_colour_keeps_the_order_of_pixels_and_grey_pictures_grey() -> None:
     x = noise(50, channels=1)
     made = Augment(colour=1.0)(x)
