@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import subprocess
@@ -38,6 +39,52 @@ def test_reproduce_records_rows(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(studies.STUDIES, "toy", toy)
     result = CliRunner().invoke(app, ["reproduce", "toy", "--folder", str(tmp_path)])
     assert result.exit_code == 0 and (tmp_path / "toy.json").is_file()
+
+
+def test_reproduce_lists_what_is_recorded_and_runs_nothing(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gencourse.studies as studies
+
+    def refuse(seed: int) -> dict[str, float]:
+        raise AssertionError("a list runs no study")
+
+    toys = {name: studies.Study(name, ({"seed": 0}, {"seed": 1}), refuse, (4,)) for name in ("one", "two")}
+    monkeypatch.setattr(studies, "STUDIES", toys)
+    facts = {"preset": "book", "device": "CPU", "torch": "2", "seconds": 30.0, "date": "2026-01-01"}
+    (tmp_path / "one.json").write_text(json.dumps([{"seed": 0, "value": 1.0, **facts}]))
+    words = ["reproduce", "--list", "--folder", str(tmp_path)]
+    shown = CliRunner().invoke(app, words)
+    assert shown.exit_code == 0  # a missing row is said, and no fault
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert lines[1:] == [
+        ["one", "1/2", "30", "4", "1", "missing"],
+        ["two", "0/2", "0", "4", "2", "missing"],
+        ["all", "1/4", "30"],
+    ]
+    facts = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert facts["one"]["recorded"] == 1 and facts["two"]["possible"] == 2 and facts["one"]["chapters"] == [4]
+    only = CliRunner().invoke(app, ["reproduce", "two", *words[1:]])
+    assert "two" in only.stdout and "one" not in only.stdout
+    (tmp_path / "two.json").write_text("[")
+    ill = CliRunner().invoke(app, words)
+    assert ill.exit_code == 1 and "two.json is damaged" in ill.stdout
+    assert json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)["two"]["problem"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "Which study?"),
+        (["rate_distortion", "--json"], "--json goes with --list"),
+        (["nothing", "--list"], "name is 'nothing': choose one of"),
+        (["--list", "--folder", "nowhere"], "folder 'nowhere' does not exist"),
+    ],
+)
+def test_reproduce_says_what_it_cannot_do(words: list[str], sentence: str) -> None:
+    result = CliRunner().invoke(app, ["reproduce", *words])
+    assert result.exit_code == 2 and sentence in result.output
+    assert len(result.output.strip().splitlines()) == 1
 
 
 def run(*arguments: str, cwd: pathlib.Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -94,8 +141,6 @@ def test_an_export_that_cannot_be_says_why(
 
 
 def test_progress_is_shown_and_reset(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import json
-
     from gencourse.exercises.record import record
 
     monkeypatch.setenv("GENCOURSE_STATE", str(tmp_path))

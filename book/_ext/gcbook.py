@@ -36,6 +36,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "exercises": lambda: lists.exercises(ROOT),
     "figures": lambda: lists.figures(ROOT),
     "equations": lambda: lists.equations(ROOT),
+    "studies": lambda: lists.studies(ROOT),
 }
 # For every kernel that runs a page. A progress bar in it would be a dead widget. A thread that waits for the other
 # threads spins, which is what makes them quick; but not for longer than a fraction of a millisecond, because on a busy

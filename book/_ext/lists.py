@@ -1,4 +1,4 @@
-"""Lists of what the book holds: exercises, figures, equations. Made from the notebooks and the appendix, as MyST text.
+"""Lists of what the book holds: exercises, figures, equations, studies. Made from what there is, as MyST text.
 
 `gcbook` puts them in the place of `<!-- generated: exercises -->` and its like.
 """
@@ -151,3 +151,17 @@ def equations(root: Path) -> str:
                 numbers = ", ".join(f"{{ref}}`({tag}) <{ledger.anchor(tag)}>`" for tag in tags)
                 rows.append((place, f"| {place.link(cell_text(place.section))} | {numbers} |"))
     return headed(rows, "| section | equations |")
+
+
+def studies(root: Path) -> str:
+    """Each study: rows recorded of those possible, seconds they took, chapters that read it."""
+    from gencourse.studies import STUDIES, overview  # the package, and torch with it, for this table alone
+
+    pages = {int(path.name[:2]): path.name for path in (root / "chapters").glob("[0-9]*.ipynb")}
+    lines = ["| study | rows | seconds | chapters |", "|---|---:|---:|---|"]
+    for state in overview(STUDIES.values(), root / "gencourse" / "studies" / "results"):
+        read_in = ", ".join(f"[{number}](../chapters/{pages[number]})" for number in state.chapters)
+        rows = f"{state.recorded} of {state.possible}"
+        told = f"{rows}. {cell_text(state.problem)}" if state.problem else rows
+        lines.append(f"| `{state.name}` | {told} | {state.seconds:.0f} | {read_in or '–'} |")
+    return "\n".join(lines) + "\n"

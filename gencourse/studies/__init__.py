@@ -16,7 +16,7 @@ from gencourse.studies.ae_gan import (
     train_hybrid,
 )
 from gencourse.studies.autoencoder import OVERFITTING, RATE_DISTORTION
-from gencourse.studies.engine import RESULTS, Study, read, reproduce
+from gencourse.studies.engine import RESULTS, Study, StudyState, overview, read, reproduce
 from gencourse.studies.gan import (
     AUGMENTATION,
     JUDGE_AHEAD,
@@ -118,6 +118,7 @@ __all__ = [
     "AnyShare",
     "LabelsOnly",
     "Study",
+    "StudyState",
     "augmentation",
     "chimeras",
     "document_004_network",
@@ -126,6 +127,7 @@ __all__ = [
     "hidden_errors",
     "labelled",
     "middle_square",
+    "overview",
     "panel_method",
     "panel_row",
     "picture_method",

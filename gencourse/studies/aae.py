@@ -270,6 +270,7 @@ AUGMENTATION_AAE = Study(
     name="augmentation_aae",
     settings=tuple({"labels": n, "seed": s} for n in (200, 1000) for s in range(3)),
     run=augmentation_aae,
+    chapters=(4,),
 )
 
 CODE_PANEL = Study(
@@ -280,6 +281,7 @@ CODE_PANEL = Study(
         for m in ("AE", "VAE", "AAE", "WAE-MMD", "AAE, convolutional", LONGER)
     ),
     run=code_panel,
+    chapters=(4,),
 )
 
 FEW_LABELS_AAE = Study(
@@ -291,6 +293,7 @@ FEW_LABELS_AAE = Study(
         for m in ("labels only", "AAE")
     ),
     run=few_labels_aae,
+    chapters=(4,),
 )
 
 CLUSTERS = Study(
@@ -302,4 +305,5 @@ CLUSTERS = Study(
         for k in (10, 16, 30)
     ),
     run=clusters,
+    chapters=(4,),
 )

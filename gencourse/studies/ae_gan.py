@@ -160,6 +160,7 @@ TRADE_OFF = Study(
     name="trade_off",
     settings=tuple({"weight": w, "seed": s} for s in range(3) for w in WEIGHTS),
     run=trade_off,
+    chapters=(3,),
 )
 
 SAMPLERS = Study(
@@ -170,16 +171,19 @@ SAMPLERS = Study(
         for m in ("vae", "ae_gmm", "ae_gan", "vae_gan", "hybrid_gmm")
     ),
     run=samplers,
+    chapters=(3,),
 )
 
 INPAINTING = Study(
     name="inpainting",
     settings=tuple({"weight": w, "seed": s} for s in range(3) for w in (0.0, 16.0)),
     run=inpainting,
+    chapters=(3, 5),
 )
 
 RESTORING = Study(
     name="restoring",
     settings=tuple({"weight": w, "seed": s} for s in range(3) for w in (0.0, 16.0)),
     run=restoring,
+    chapters=(3,),
 )

@@ -42,6 +42,7 @@ RATE_DISTORTION = Study(
         *({"coder": "conv", "code_size": k, "seed": s} for s in range(3) for k in CODE_SIZES),
     ),
     run=rate_distortion,
+    chapters=(1,),
 )
 
 
@@ -85,4 +86,5 @@ OVERFITTING = Study(
         for cure in (CURES if n == 500 else CURES[:1])
     ),
     run=overfitting,
+    chapters=(3,),
 )

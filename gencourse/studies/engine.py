@@ -10,8 +10,8 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 
 from gencourse.presets import preset
 
-__all__ = ["RESULTS", "Study", "read", "reproduce"]
+__all__ = ["RESULTS", "Study", "StudyState", "overview", "read", "reproduce"]
 
 RESULTS = Path(__file__).resolve().parent / "results"
 """Where the course's own records lie. They are part of the package, so that a chapter finds them on Colab, too."""
@@ -37,11 +37,40 @@ class Study:
         name: also the name of the file that holds its rows.
         settings: one dictionary a row: what to vary, with "seed".
         run: fills one row: the settings in, the measured numbers out.
+        chapters: numbers of the chapters that read its record.
     """
 
     name: str
     settings: tuple[Mapping[str, Any], ...]
     run: Callable[..., dict[str, float]]
+    chapters: tuple[int, ...] = ()
+
+    def rows_of(
+        self, settings: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]
+    ) -> list[Mapping[str, Any]]:
+        """Those of the rows that were recorded with these settings."""
+        return [row for row in rows if all(row.get(name) == value for name, value in settings.items())]
+
+
+@dataclass(frozen=True)
+class StudyState:
+    """What there is of a study's record; `overview` makes it.
+
+    Attributes:
+        name: of the study.
+        recorded: how many of its rows are recorded.
+        possible: how many rows it has.
+        seconds: that the recorded rows took, all together.
+        chapters: numbers of the chapters that read it.
+        problem: a sentence, if something is wrong with the record; missing rows are not wrong.
+    """
+
+    name: str
+    recorded: int
+    possible: int
+    seconds: float
+    chapters: tuple[int, ...]
+    problem: str = ""
 
 
 def read(name: str, folder: str | Path = RESULTS) -> list[dict[str, Any]]:
@@ -53,18 +82,68 @@ def read(name: str, folder: str | Path = RESULTS) -> list[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: nothing is recorded there.
-        ValueError: the file is not a list of rows.
+        ValueError: the file is no list of rows.
     """
     path = Path(folder) / f"{name}.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: run 'gencourse reproduce {name}' to record it.")
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path} is damaged ({error}): restore it, or delete it and record it again."
-        ) from None
+    except ValueError as error:  # no JSON, or no text
+        raise _damaged(path, str(error)) from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _damaged(path, "it is no list of rows")
     return rows
+
+
+def _damaged(path: Path, why: str) -> ValueError:
+    return ValueError(f"{path} is damaged ({why}): restore it, or delete it and record it again.")
+
+
+def overview(studies: Iterable[Study], folder: str | Path = RESULTS) -> list[StudyState]:
+    """How much of each study is recorded, in the order given, then the records there that belong to none of them.
+
+    Args:
+        studies: what may be recorded.
+        folder: where the records lie.
+    """
+    studies = list(studies)
+    known = {study.name for study in studies}
+    strange = sorted(path.stem for path in Path(folder).glob("*.json") if path.stem not in known)
+    states = [_state(study, folder) for study in studies]
+    return states + [
+        StudyState(name, 0, 0, 0.0, (), f"No study is called {name!r}: its record can be deleted.")
+        for name in strange
+    ]
+
+
+def _state(study: Study, folder: str | Path) -> StudyState:
+    """What there is of one study's record."""
+    nothing = StudyState(study.name, 0, len(study.settings), 0.0, study.chapters)
+    try:
+        rows = read(study.name, folder)
+    except FileNotFoundError:
+        return nothing
+    except ValueError as error:
+        return replace(nothing, problem=str(error))
+    found = [study.rows_of(settings, rows) for settings in study.settings]
+    own = [row for matches in found for row in matches]
+    problems = []
+    if foreign := sum(row not in own for row in rows):
+        problems.append(f"{foreign} of {len(rows)} rows have settings that the study has not")
+    if double := sum(len(matches) > 1 for matches in found):
+        problems.append(f"{double} settings are recorded more than once")
+    if bare := sum(any(fact not in row for fact in FACTS) for row in own):
+        problems.append(f"{bare} rows do not say how they were run ({', '.join(FACTS)})")
+    if short := sum(row.get("preset") == "smoke" for row in own):
+        problems.append(f"{short} rows are of the preset smoke, which proves nothing")
+    spent = [row.get("seconds") for row in own]
+    return replace(
+        nothing,
+        recorded=sum(bool(matches) for matches in found),
+        seconds=round(float(sum(value for value in spent if isinstance(value, (int, float)))), 1),
+        problem=f"{'; '.join(problems)}: delete them and record again." if problems else "",
+    )
 
 
 def reproduce(study: Study, folder: str | Path = RESULTS, *, report: Callable[[str], None] = print) -> Path:
@@ -81,7 +160,7 @@ def reproduce(study: Study, folder: str | Path = RESULTS, *, report: Callable[[s
     path = Path(folder) / f"{study.name}.json"
     rows = read(study.name, folder) if path.exists() else []
     for number, settings in enumerate(study.settings, start=1):
-        if any(all(row.get(k) == v for k, v in settings.items()) for row in rows):
+        if study.rows_of(settings, rows):
             continue
         start = time.perf_counter()
         result = study.run(**settings)

@@ -96,6 +96,7 @@ SIX_LOSSES = Study(
     name="six_losses",
     settings=tuple({"variant": variant, "seed": seed} for seed in range(3) for variant in VARIANTS),
     run=six_losses,
+    chapters=(2,),
 )
 
 
@@ -177,6 +178,7 @@ JUDGE_AHEAD = Study(
         for optimizer in ("Adam", "SGD")
     ),
     run=judge_ahead,
+    chapters=(2,),
 )
 
 _MARKS = 6  # every sixth of a pass, for one pass
@@ -220,6 +222,7 @@ OVER_TIME = Study(
     name="over_time",
     settings=tuple({"momentum": m, "seed": seed} for m in (0.5, 0.9) for seed in range(3)),
     run=over_time,
+    chapters=(2,),
 )
 
 _STEPS = {"smoke": 10, "book": 600, "full": 600}  # of every classifier, whatever it is shown
@@ -260,6 +263,7 @@ AUGMENTATION = Study(
         for pictures in ("real", "real, shifted", "real and generated", "generated")
     ),
     run=augmentation,
+    chapters=(2, 4),
 )
 
 _FEW = 500  # pictures to learn from

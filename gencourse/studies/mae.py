@@ -434,12 +434,14 @@ MASK_RATIO = Study(
     name="mask_ratio",
     settings=tuple({"ratio": ratio, "seed": seed} for seed in range(3) for ratio in RATIOS),
     run=mask_ratio,
+    chapters=(5,),
 )
 
 MAE_VARIANTS = Study(
     name="mae_variants",
     settings=tuple({"variant": variant, "seed": seed} for seed in range(2) for variant in VARIANTS),
     run=mae_variant,
+    chapters=(5,),
 )
 
 FEW_LABELS = Study(
@@ -451,6 +453,7 @@ FEW_LABELS = Study(
         for labels in (100, 1000)
     ),
     run=few_labels,
+    chapters=(5,),
 )
 
 LONGER_TUNING = Study(
@@ -461,18 +464,21 @@ LONGER_TUNING = Study(
         for start in ("pretrained", "scratch")
     ),
     run=few_labels,
+    chapters=(5,),
 )
 
 MAE_PASSES = Study(
     name="mae_passes",
     settings=tuple({"start": start, "seed": seed} for start in STARTS for seed in range(3)),
     run=passes,
+    chapters=(5,),
 )
 
 ANOMALY = Study(
     name="mae_anomaly",
     settings=tuple({"digit": digit, "seed": 0} for digit in range(10)),
     run=anomaly,
+    chapters=(5,),
 )
 
 if __name__ == "__main__":

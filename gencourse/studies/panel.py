@@ -218,4 +218,5 @@ PANEL = Study(
     name="panel",
     settings=tuple({"method": m, "seed": s} for s in range(3) for m in (*LEARNT, *BASELINES)),
     run=panel_row,
+    chapters=(7,),
 )

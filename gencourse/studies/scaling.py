@@ -147,6 +147,7 @@ STEP_TIME = Study(
         for side, batch in ((64, 4), (64, 16), (64, 64), (64, 128), (32, 16), (128, 16))
     ),
     run=step_time,
+    chapters=(6,),
 )
 
 
@@ -190,6 +191,7 @@ LEVERS = Study(
         {"lever": lever, "kind": kind, "seed": seed} for seed in range(3) for lever in PAIRS for kind in KINDS
     ),
     run=levers,
+    chapters=(6,),
 )
 
 
@@ -302,4 +304,5 @@ DOCUMENT_004 = Study(
     name="document_004",
     settings=tuple({"network": network, "seed": 0} for network in NETWORKS),
     run=document_004,
+    chapters=(6,),
 )

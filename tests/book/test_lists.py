@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from gencourse.exercises import CHAPTERS
+from gencourse.studies import STUDIES, read
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
@@ -49,6 +50,19 @@ def test_every_picture_and_every_live_figure_is_listed() -> None:
     assert table.count("| picture |") == pictures + drawings > 40
     shown = {name for cell in cells for name in lists.LIVE.findall("".join(cell["source"]))}
     assert table.count("| live |") == len(shown) >= 6
+
+
+def test_every_study_is_listed_with_its_rows_and_chapters() -> None:
+    found = re.findall(
+        r"^\| `(\w+)` \| (\d+) of (\d+)\.? ?(.*?) \| (\d+) \| (.+?) \|$", lists.studies(ROOT), re.M
+    )
+    assert [name for name, *_ in found] == list(STUDIES)
+    for name, recorded, possible, problem, seconds, read_in in found:
+        rows = read(name)
+        assert int(recorded) == len(rows) and int(possible) == len(STUDIES[name].settings) and not problem
+        assert int(seconds) == pytest.approx(sum(row["seconds"] for row in rows), abs=1)
+        chapters = re.findall(r"\[(\d)\]\(\.\./chapters/0\1_\w+\.ipynb\)", read_in)
+        assert chapters == [str(number) for number in STUDIES[name].chapters]
 
 
 def test_what_is_listed_of_a_small_course(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
+import re
 from collections.abc import Callable
 
 import pytest
 import torch
 
-from gencourse.studies import RESULTS, STUDIES, AgreeingGAN, Study, read, reproduce
+from gencourse.studies import RESULTS, STUDIES, AgreeingGAN, Study, overview, read, reproduce
 from gencourse.studies.classifier import Recogniser
 from gencourse.studies.engine import FACTS
 
@@ -47,9 +49,62 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: pathlib.Path) -
 def test_a_missing_or_damaged_record_says_what_to_do(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FileNotFoundError, match="gencourse reproduce toy"):
         read("toy", tmp_path)
-    (tmp_path / "toy.json").write_text('[{"seed": 0')
-    with pytest.raises(ValueError, match="is damaged"):
-        read("toy", tmp_path)
+    for text in (b'[{"seed": 0', b'{"seed": 0}', b"[1, 2]", b"\xff\xfe\x00"):
+        (tmp_path / "toy.json").write_bytes(text)
+        with pytest.raises(ValueError, match=r"toy\.json is damaged .*: restore it, or delete it"):
+            read("toy", tmp_path)
+
+
+def test_an_overview_says_what_is_there_what_is_missing_and_what_is_wrong(tmp_path: pathlib.Path) -> None:
+    """Of five records: complete, half done, damaged, with rows of other runs, and of no study."""
+
+    def toy(name: str) -> Study:
+        return Study(name, ({"seed": 0}, {"seed": 1}), lambda seed: {"value": 1.0}, chapters=(3,))
+
+    facts = {"preset": "book", "device": "CPU", "torch": "2", "seconds": 2.5, "date": "2026-01-01"}
+    rows = [{"seed": 0, "value": 1.0, **facts}, {"seed": 1, "value": 2.0, **facts}]
+    other = {"seed": 5, "value": 1.0, **facts}
+    for name, text in {
+        "whole": json.dumps(rows),
+        "half": json.dumps(rows[:1]),
+        "torn": json.dumps(rows)[:-5],
+        "mixed": json.dumps([*rows, other]),
+        "twice": json.dumps([rows[0], rows[0]]),
+        "bare": json.dumps([{"seed": 0, "value": 1.0}]),
+        "quick": json.dumps([{**rows[0], "preset": "smoke"}]),
+        "stray": json.dumps(rows),
+    }.items():
+        (tmp_path / f"{name}.json").write_text(text)
+    names = ("whole", "half", "torn", "mixed", "twice", "bare", "quick", "none")
+    found = {one.name: one for one in overview([toy(name) for name in names], tmp_path)}
+    assert list(found) == [*names, "stray"]  # the order given, then what belongs to no study
+    assert {one.possible for one in found.values() if one.name != "stray"} == {2}
+    recorded = {name: (one.recorded, one.seconds) for name, one in found.items()}
+    assert recorded["whole"] == (2, 5.0) and recorded["half"] == (1, 2.5) and recorded["none"] == (0, 0.0)
+    assert recorded["torn"] == (0, 0.0) and recorded["mixed"] == (2, 5.0) and recorded["twice"][0] == 1
+    assert not found["whole"].problem and not found["half"].problem and not found["none"].problem
+    assert found["whole"].chapters == (3,)
+    for name, words in {
+        "torn": "torn.json is damaged",
+        "mixed": "1 of 3 rows have settings that the study has not",
+        "twice": "1 settings are recorded more than once",
+        "bare": "1 rows do not say how they were run",
+        "quick": "preset smoke",
+        "stray": "No study is called 'stray'",
+    }.items():
+        assert words in found[name].problem
+
+
+def test_a_study_names_the_chapters_that_read_its_record() -> None:
+    chapters = sorted((RESULTS.parents[2] / "chapters").glob("[0-9]*.ipynb"))
+    assert chapters
+    reads: dict[str, set[int]] = {name: set() for name in STUDIES}
+    for path in chapters:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        for name in re.findall(r'studies\.read\("(\w+)"\)', code):
+            reads[name].add(int(path.name[:2]))
+    assert {name: set(study.chapters) for name, study in STUDIES.items()} == reads
 
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
