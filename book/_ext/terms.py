@@ -6,7 +6,7 @@ Chapters are plain Markdown and name no glossary. Words are found as links.py fi
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import links
@@ -14,23 +14,27 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 GLOSSARY = "book/glossary"
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 def collect(app: Sphinx, doctree: nodes.document) -> None:
-    """Note where the glossary explains each English word: the first name of its entry."""
-    if app.env.docname == GLOSSARY:
-        for entry in doctree.findall(nodes.definition_list_item):
-            term = entry.next_node(nodes.term)
-            if term is not None and term["ids"]:
-                links.targets(app.env)[f"term {term.astext().lower()}"] = (GLOSSARY, term["ids"][0])
+    """Note where the glossary explains each English word: all names of an entry lead to its first."""
+    if app.env.docname != GLOSSARY:
+        return
+    for entry in doctree.findall(nodes.definition_list_item):
+        names = [term for term in entry.findall(nodes.term) if term["ids"]]
+        for term in names:
+            if not CHINESE.search(term.astext()):
+                links.targets(app.env)[f"term {term.astext().lower()}"] = (GLOSSARY, names[0]["ids"][0])
 
 
-def split(text: str, words: Collection[str]) -> Iterator[tuple[str, str | None]]:
+def split(text: str, words: Mapping[str, object]) -> Iterator[tuple[str, str | None]]:
     """Cut a text at the first use of each of these words.
 
     Args:
         text: prose.
-        words: what to look for, in small letters; the plural counts, and of two the longer one.
+        words: what to look for, in small letters, each with what it means; the plural counts, of two words the
+            longer one, and of words that mean the same thing the first one.
 
     Yields:
         (piece, word): the pieces joined give the text; word is None for what lies between.
@@ -47,7 +51,7 @@ def split(text: str, words: Collection[str]) -> Iterator[tuple[str, str | None]]
             yield text[done : match.start()], None
         yield match[0], word
         done = at = match.end()
-        left.remove(word)
+        left = [other for other in left if words[other] != words[word]]
     if done < len(text):
         yield text[done:], None
 
@@ -79,7 +83,8 @@ def link(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             if name is None:
                 pieces.append(nodes.Text(words))
                 continue
-            page, anchor = places.pop(name)
+            page, anchor = found = places[name]
+            places = {other: place for other, place in places.items() if place != found}
             address = f"{app.builder.get_relative_uri(docname, page)}#{anchor}"
             pieces.append(
                 nodes.reference(words, words, refuri=address, internal=True, classes=["gc-link", "gc-term"])

@@ -6,7 +6,8 @@ import pytest
 import terms
 from docutils import nodes
 
-WORDS = {"code", "encoder", "context encoder", "score", "f-divergence", "mask", "mask token"}
+NAMES = ("code", "encoder", "context encoder", "score", "f-divergence", "mask", "mask token")
+WORDS = {**{name: name for name in NAMES}, "variational autoencoder": "VAE", "vae": "VAE"}
 
 
 def found(text: str) -> list[tuple[str, str]]:
@@ -31,6 +32,7 @@ def found(text: str) -> list[tuple[str, str]]:
         ("an autoencoder decodes; re-code, code-book, underscore", []),
         ("f-divergences", [("f-divergences", "f-divergence")]),
         ("mask tokens and a mask", [("mask tokens", "mask token"), ("mask", "mask")]),
+        ("a VAE, that is a variational autoencoder, and VAEs", [("VAE", "vae")]),
         ("", []),
     ],
 )
