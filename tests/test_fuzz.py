@@ -32,6 +32,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib
@@ -362,9 +363,16 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "CodeMixture": lambda: dict(codes=numbers(9, 2), decode=same, components=2),
         "CodeMixture.sample_codes": lambda: dict(self=mixture()),
         "CodeMixture.sample": lambda: dict(self=mixture()),
-        "DigitClassifier.features": lambda: dict(self=classifier()),
-        "DigitClassifier.forward": lambda: dict(self=classifier()),
-        "DigitClassifier.classify": lambda: dict(self=classifier()),
+        "PictureClassifier": lambda: dict(shape=(1, 16, 16)),
+        "PictureClassifier.features": lambda: dict(self=classifier()),
+        "PictureClassifier.forward": lambda: dict(self=classifier()),
+        "PictureClassifier.classify": lambda: dict(self=classifier()),
+        "picture_classifier": lambda: dict(data="mnist"),
+        "classifier_facts": lambda: dict(data="mnist"),
+        "classifier_of": lambda: dict(data=tiny()),
+        "anomaly_scores": lambda: dict(
+            method=SimpleNamespace(anomaly_score=lambda x: x.flatten(1).sum(1)), data=tiny()
+        ),
         "auroc": lambda: dict(scores=numbers(6), is_anomaly=torch.arange(6) > 3),
         "threshold_at": lambda: dict(normal_scores=numbers(6)),
         "classifier_distance": lambda: dict(samples=pictures(6), real=pictures(6) / 2),
@@ -719,8 +727,11 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
 NOT_CALLED = {
     "evaluation.ClusterResult": "a record that `cluster_result` makes",
     "evaluation.CodeReport": "a record that `code_report` makes",
+    "evaluation.Judge": "a record of the course's own",
     "evaluation.Panel": "a record that `panel` makes",
     "evaluation.digit_classifier": "takes nothing",
+    "evaluation.fid": "needs a package that the course does not, and weights from the network",
+    "evaluation.inception_features": "the same",
     "training.Batches": "a protocol",
     "training.Mover": "a protocol",
     "training.Schedule": "a type",

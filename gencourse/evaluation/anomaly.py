@@ -2,12 +2,59 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from gencourse.errors import as_tensor, need_finite, need_number, need_same_shape, need_tensor
+from gencourse.data import ImageDataset
+from gencourse.errors import (
+    as_tensor,
+    need_data,
+    need_device,
+    need_finite,
+    need_number,
+    need_same_shape,
+    need_tensor,
+)
+from gencourse.evaluation.pictures import errors_of
 
-__all__ = ["auroc", "threshold_at"]
+__all__ = ["anomaly_scores", "auroc", "threshold_at"]
+
+
+@torch.no_grad()
+def anomaly_scores(method: Any, data: ImageDataset, *, device: torch.device | str = "cpu") -> Tensor:
+    """How strange each picture is to a method: its own score, or else the error of its reconstruction, eq. (1.17).
+
+    Args:
+        method: anything with `anomaly_score(x)`, pictures (B, C, H, W) to scores (B,), or with `reconstruct(x)`.
+        data: the pictures.
+        device: where to compute.
+
+    Returns:
+        Shape (N,), on the CPU; higher means stranger.
+
+    Raises:
+        NotImplementedError: the method has neither.
+        ValueError: the data are empty, or the method does not give one number a picture.
+    """
+    need_data("data", data)
+    need_device("device", device)
+    score = getattr(method, "anomaly_score", None)
+    if score is None:
+        if (reconstruct := getattr(method, "reconstruct", None)) is None:
+            raise NotImplementedError(f"{type(method).__name__} has no 'anomaly_score' and no 'reconstruct'.")
+        return errors_of(reconstruct, data, device=device)
+    parts = []
+    for x, _ in data.batches(1000, device=device):
+        part = score(x)
+        need_tensor("anomaly_score(x)", part, "(B,)", kind="any")
+        if len(part) != len(x):
+            raise ValueError(
+                f"anomaly_score(x) has {len(part)} numbers for {len(x)} pictures: give one a picture."
+            )
+        parts.append(part.cpu())
+    return torch.cat(parts)
 
 
 def auroc(scores: Tensor, is_anomaly: Tensor) -> float:

@@ -1,14 +1,15 @@
-"""A small digit classifier that ships with the course: its features say what two digits have in common."""
+"""Small classifiers that ship with the course: their features say what two pictures have in common."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -18,9 +19,14 @@ from gencourse.errors import (
     need_data,
     need_device,
     need_input,
+    need_kind,
     need_labels,
+    need_one_of,
     need_pictures,
+    need_shape,
+    need_size,
     need_whole,
+    shown,
 )
 from gencourse.evaluation.samples import (
     class_entropy,
@@ -30,100 +36,181 @@ from gencourse.evaluation.samples import (
 )
 
 __all__ = [
-    "CLASSIFIER_WEIGHTS",
-    "DigitClassifier",
+    "CLASSIFIERS",
+    "Judge",
+    "PictureClassifier",
     "classifier_distance",
     "classifier_facts",
+    "classifier_of",
     "digit_classifier",
+    "picture_classifier",
     "score_digits",
     "share_right",
 ]
 
-_DIGITS = "(B, 1, 28, 28)"
-
-CLASSIFIER_WEIGHTS = Path(__file__).resolve().parent.parent / "checkpoints" / "digit_classifier.safetensors"
-"""Where the trained weights lie. `python -m gencourse.studies.classifier` makes them again."""
+_FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
-class DigitClassifier(nn.Module):
-    """Three convolutions, one hidden layer of 64 numbers, ten classes; `digit_classifier` gives a trained one.
+class Judge(NamedTuple):
+    """A trained classifier that ships: where its weights lie, and what it looks at.
 
-    Distances between its features are "classifier distances". They are not the FID, whose features come from
-    an Inception network, and numbers of the two kinds cannot be compared.
+    Attributes:
+        weights: the file. `python -m gencourse.studies.classifier NAME` makes it again.
+        shape: of its pictures, (C, H, W); larger ones by a whole factor are averaged down.
+        classes: how many.
     """
 
-    shape = (1, 28, 28)
+    weights: Path
+    shape: tuple[int, int, int]
+    classes: int
 
-    def __init__(self) -> None:
+
+CLASSIFIERS = {
+    "mnist": Judge(_FOLDER / "digit_classifier.safetensors", (1, 28, 28), 10),
+    "fashion_mnist": Judge(_FOLDER / "clothes_classifier.safetensors", (1, 28, 28), 10),
+    "shapes": Judge(_FOLDER / "shape_classifier.safetensors", (3, 32, 32), 5),
+}
+"""The name of a dataset to its classifier."""
+
+
+class PictureClassifier(nn.Module):
+    """Three convolutions, one hidden layer of 64 numbers, and the classes; `picture_classifier` gives a trained one.
+
+    Distances between its features are "classifier distances". They are not the FID, whose features come from
+    an Inception network, and numbers of the two kinds cannot be compared; nor can those of two classifiers.
+
+    Args:
+        shape: of a picture, (C, H, W), a square from 8 pixels. Larger pictures by a whole factor are averaged down.
+        classes: how many.
+
+    Raises:
+        ValueError: the shape is no such square, or there are fewer than two classes.
+    """
+
+    def __init__(self, shape: tuple[int, int, int] = (1, 28, 28), classes: int = 10) -> None:
         super().__init__()
+        channels, height, width = need_shape("shape", shape)
+        if height != width or height < 8:
+            raise ValueError(
+                f"shape is {shown(shape)}: give a square from 8 pixels, for example (1, 28, 28)."
+            )
+        need_size("classes", classes, 2)
+        self.shape, self.classes = (channels, height, width), classes
         layers: list[nn.Module] = []
-        for n_in, n_out in ((1, 16), (16, 32), (32, 64)):
+        for n_in, n_out in ((channels, 16), (16, 32), (32, 64)):
             layers += [nn.Conv2d(n_in, n_out, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(n_out)]
             layers += [nn.MaxPool2d(2), nn.ReLU()]
-        layers += [nn.Flatten(), nn.Linear(64 * 3 * 3, 64), nn.ReLU()]
+        layers += [nn.Flatten(), nn.Linear(64 * (width // 8) ** 2, 64), nn.ReLU()]
         self.body = nn.Sequential(*layers)
-        self.head = nn.Linear(64, 10)
+        self.head = nn.Linear(64, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """Pictures in [0, 1], shape (B, 1, 28, 28), to the last hidden layer, (B, 64).
+        """Pictures in [0, 1], shape (B, C, H, W), to the last hidden layer, (B, 64).
 
         Raises:
             ValueError: the pictures have another shape; or, in eval mode, they are not in [0, 1].
         """
-        need_input("x", x, _DIGITS, self)
+        x = _averaged(x, self.shape)
+        need_input("x", x, _form(self.shape), self)
         if not self.training:  # training has looked at its data before the first step
             need_pictures("x", x)
         return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures (B, 1, 28, 28) to logits (B, 10)."""
+        """Pictures (B, C, H, W) to logits (B, classes)."""
         return self.head(self.features(x))
 
     @torch.no_grad()
     def classify(self, x: Tensor) -> Tensor:
-        """Pictures (B, 1, 28, 28) to the likeliest digit of each, int64 (B,)."""
+        """Pictures (B, C, H, W) to the likeliest class of each, int64 (B,)."""
         return self(x).argmax(1)
 
 
-@lru_cache(maxsize=1)
-def digit_classifier() -> DigitClassifier:
-    """The trained classifier, read from the package when it is first asked for; in eval mode, frozen.
+def _form(shape: tuple[int, ...]) -> str:
+    return f"(B, {', '.join(map(str, shape))})"
 
-    On the CPU; its error on the test set is below one in a hundred (see `classifier_facts`).
+
+def _fits(x: Any, shape: tuple[int, ...]) -> int:
+    """By which whole factor pictures (..., C, H, W) are larger than `shape`; 0 if by none."""
+    channels, height, width = x.shape[-3:] if getattr(x, "ndim", 0) >= 3 else (0, 0, 0)
+    times = height // shape[1]
+    return times if (channels, height, width) == (shape[0], times * shape[1], times * shape[2]) else 0
+
+
+def _averaged(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Pictures that are larger by a whole factor, averaged down to `shape`; all others as they are."""
+    times = _fits(x, shape)
+    return F.avg_pool2d(x, times) if times > 1 and x.ndim == 4 and x.is_floating_point() else x
+
+
+@cache
+def picture_classifier(data: str = "mnist") -> PictureClassifier:
+    """A trained classifier, read from the package when it is first asked for; in eval mode, frozen, on the CPU.
+
+    Args:
+        data: a name of `CLASSIFIERS`. What each reaches on its test set is in `classifier_facts`.
+
+    Raises:
+        ValueError: no classifier ships for that name.
     """
-    model = DigitClassifier()
-    with safe_open(CLASSIFIER_WEIGHTS, framework="pt") as file:
+    need_one_of("data", data, CLASSIFIERS)
+    judge = CLASSIFIERS[data]
+    model = PictureClassifier(judge.shape, judge.classes)
+    with safe_open(judge.weights, framework="pt") as file:
         model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
     return model.requires_grad_(False).eval()
 
 
-def classifier_facts() -> dict[str, Any]:
-    """Where the weights come from: command, seed, seconds, versions, the data's checksum, test accuracy."""
-    with safe_open(CLASSIFIER_WEIGHTS, framework="pt") as file:
+def digit_classifier() -> PictureClassifier:
+    """The classifier of MNIST; its error on the test set is below one in a hundred."""
+    return picture_classifier("mnist")
+
+
+def classifier_of(data: ImageDataset) -> PictureClassifier | None:
+    """The classifier that belongs to a dataset by its name and the shape of its pictures; None if none ships."""
+    need_kind("data", data, ImageDataset, "an ImageDataset, for example gencourse.data.load('mnist')")
+    judge = CLASSIFIERS.get(data.name)
+    return picture_classifier(data.name) if judge and _fits(data.images, judge.shape) else None
+
+
+def classifier_facts(data: str = "mnist") -> dict[str, Any]:
+    """Where the weights come from: command, seed, seconds, versions, the data's checksum, test accuracy.
+
+    Args:
+        data: a name of `CLASSIFIERS`.
+
+    Raises:
+        ValueError: no classifier ships for that name.
+    """
+    need_one_of("data", data, CLASSIFIERS)
+    with safe_open(CLASSIFIERS[data].weights, framework="pt") as file:
         return json.loads(file.metadata()["facts"])
 
 
 @torch.no_grad()
-def _features(name: str, pictures: Tensor, least: int) -> Tensor:
-    """Features of digits, at least so many."""
-    need_pictures(name, pictures, _DIGITS)
+def _features(name: str, pictures: Tensor, least: int, data: str = "mnist") -> Tensor:
+    """Features of pictures of that dataset, at least so many."""
+    judge = picture_classifier(data)
+    pictures = _averaged(pictures, judge.shape)
+    need_pictures(name, pictures, _form(judge.shape))
     if len(pictures) < least:
         raise ValueError(f"{name} has {len(pictures)} pictures: give at least {least}.")
-    judge = digit_classifier()
     return torch.cat([judge.features(part) for part in pictures.cpu().float().split(1000)])
 
 
-def classifier_distance(samples: Tensor, real: Tensor) -> float:
-    """Fréchet distance, eq. (2.21), of two sets of pictures in the features of `digit_classifier`.
+def classifier_distance(samples: Tensor, real: Tensor, data: str = "mnist") -> float:
+    """Fréchet distance, eq. (2.21), of two sets of pictures in the features of a `picture_classifier`.
 
     Args:
-        samples: pictures (N, 1, 28, 28) in [0, 1]; as many as real ones, whenever two results are compared.
-        real: pictures (M, 1, 28, 28), held out from whatever made the samples.
+        samples: pictures (N, C, H, W) in [0, 1]; as many as real ones, whenever two results are compared.
+        real: pictures (M, C, H, W), held out from whatever made the samples.
+        data: whose classifier, a name of `CLASSIFIERS`.
 
     Raises:
-        ValueError: a set has fewer than two pictures, or they are not digits in [0, 1].
+        ValueError: a set has fewer than two pictures, they have not the shape of that dataset or are not in
+            [0, 1], or there is no such classifier.
     """
-    return frechet_from_features(_features("samples", samples, 2), _features("real", real, 2))
+    return frechet_from_features(_features("samples", samples, 2, data), _features("real", real, 2, data))
 
 
 @torch.no_grad()

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from gencourse.data import ImageDataset
 from gencourse.errors import need_data, need_kind, need_number, need_seed, need_size, shown
-from gencourse.evaluation.anomaly import auroc
+from gencourse.evaluation.anomaly import anomaly_scores, auroc
 from gencourse.evaluation.baselines import MeanPicture
-from gencourse.evaluation.classifier import digit_classifier, share_right
+from gencourse.evaluation.classifier import classifier_of, share_right
 from gencourse.evaluation.codes import cluster_result
 from gencourse.evaluation.features import features_of, kmeans_purity, linear_probe, two_sample_accuracy
-from gencourse.evaluation.pictures import errors_of, psnr, reconstruction_error, ssim
+from gencourse.evaluation.inception import inception_features
+from gencourse.evaluation.pictures import psnr, reconstruction_error, ssim
 from gencourse.evaluation.samples import (
     class_entropy,
     frechet_from_features,
@@ -41,18 +42,20 @@ MEANING = {
     "mean_picture_error": "the same, when every picture is answered with the mean picture",
     "psnr": "decibels",
     "ssim": "structural similarity, 1 for equal pictures",
-    "classifier_distance": "Fréchet distance of drawn and test digits in the digit classifier's features",
-    "classifier_distance_real": "the same between training and test digits: what a perfect method would reach",
-    "kernel_distance": "kernel distance of drawn and test digits in the same features; about 0 for equal laws",
-    "kernel_distance_real": "the same between training and test digits",
-    "precision": "share of drawn digits that lie among real ones",
-    "recall": "share of real digits that lie among drawn ones",
-    "modes": "digits that are drawn at all, of 10",
-    "entropy": "how evenly, in nats; log 10 = 2.303 at best",
+    "classifier_distance": "Fréchet distance of drawn and test pictures in the features of their own classifier",
+    "classifier_distance_real": "the same between training and test pictures: what a perfect method would reach",
+    "kernel_distance": "kernel distance of drawn and test pictures in the same features; about 0 for equal laws",
+    "kernel_distance_real": "the same between training and test pictures",
+    "precision": "share of drawn pictures that lie among real ones",
+    "recall": "share of real pictures that lie among drawn ones",
+    "modes": "classes that are drawn at all, as the classifier sees them",
+    "entropy": "how evenly, in nats; for ten classes log 10 = 2.303 at best",
     "pixel_distance": "Fréchet distance of drawn and test pictures, each shrunk to 4 by 4",
     "pixel_distance_real": "the same between training and test pictures",
     "pixel_precision": "share of drawn pictures that lie among real ones, shrunk to 4 by 4",
     "pixel_recall": "share of real pictures that lie among drawn ones, shrunk to 4 by 4",
+    "fid": "Fréchet distance of drawn and test pictures in the features of an Inception network",
+    "fid_real": "the same between training and test pictures",
     "nearest_train": "distance of a drawn picture's pixels to the nearest training picture, mean",
     "nearest_train_real": "the same of a test picture",
     "copied": "share of drawn pictures nearer to a training picture than 99 in 100 test pictures are",
@@ -75,7 +78,7 @@ MEANING = {
 }
 """What each figure of `panel` is."""
 
-_SIZED = ("classifier_distance", "kernel_distance", "pixel_distance")
+_SIZED = ("classifier_distance", "kernel_distance", "pixel_distance", "fid")
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ def panel(
     pictures: int = 2000,
     seconds: float | None = None,
     comparisons: bool = True,
+    inception: bool = False,
     seed: int = 0,
 ) -> Panel:
     """Measure whatever a method can do: reconstruct, sample, give features, match a prior, classify.
@@ -138,6 +142,8 @@ def panel(
         seconds: what training cost, to be shown in the row.
         comparisons: whether to measure also what does not depend on the method: the mean picture, real against
             real pictures, a probe on pixels.
+        inception: whether to measure the FID, too, which needs `pip install 'gencourse[inception]'` and weights
+            that are downloaded once. Where they cannot be had, it is listed as missing.
         seed: of the draws, probes and clusters.
 
     Returns:
@@ -159,6 +165,7 @@ def panel(
     need_seed("seed", seed)
     need_size("pictures", pictures, _LEAST)
     need_kind("comparisons", comparisons, bool, "True or False")
+    need_kind("inception", inception, bool, "True or False")
     if seconds is not None:
         need_number("seconds", seconds, least=0)
     if isinstance(method, nn.Module):
@@ -168,11 +175,12 @@ def panel(
     figures: dict[str, float] = {}
     missing: dict[str, str] = {}
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        for name, part in _PARTS:
+        for name, part in (*_PARTS, *([("fid", _inception)] if inception else [])):
             torch.manual_seed(seed)
             try:
                 figures |= part(bench, comparisons)
-            except NotImplementedError as reason:
+            # the last two: features that are an extra
+            except (NotImplementedError, ModuleNotFoundError, ConnectionError) as reason:
                 missing[name] = str(reason)
         cost = _cost(bench, seconds, missing)
     return Panel(figures, missing, cost, len(bench.test))
@@ -235,14 +243,14 @@ def _samples(bench: _Bench, comparisons: bool) -> dict[str, float]:
 def _as_sets(bench: _Bench, drawn: Tensor, comparisons: bool) -> dict[str, float]:
     """Drawn and test pictures as two sets, in the features of a classifier, or in few pixels if there is none."""
     real, seen = bench.test.to("cpu").x, bench.seen.to("cpu").x
-    if bench.test.name != "mnist":
+    judge = classifier_of(bench.test)
+    if judge is None:
         small = [torch.nn.functional.adaptive_avg_pool2d(x, 4).flatten(1) for x in (drawn, real, seen)]
         precision, recall = precision_recall(small[1], small[0])
         found = {"pixel_distance": frechet_from_features(small[0], small[1])}
         if comparisons:
             found["pixel_distance_real"] = frechet_from_features(small[2], small[1])
         return {**found, "pixel_precision": precision, "pixel_recall": recall}
-    judge = digit_classifier()
     fake, true, known = (
         torch.cat([judge.features(part) for part in x.split(1000)]) for x in (drawn, real, seen)
     )
@@ -251,14 +259,23 @@ def _as_sets(bench: _Bench, drawn: Tensor, comparisons: bool) -> dict[str, float
     found = {
         "precision": precision,
         "recall": recall,
-        "modes": float(mode_coverage(labels)),
-        "entropy": class_entropy(labels),
+        "modes": float(mode_coverage(labels, judge.classes)),
+        "entropy": class_entropy(labels, judge.classes),
         "classifier_distance": frechet_from_features(fake, true),
         "kernel_distance": kernel_distance(fake, true),
     }
     if comparisons:
         found["classifier_distance_real"] = frechet_from_features(known, true)
         found["kernel_distance_real"] = kernel_distance(known, true)
+    return found
+
+
+def _inception(bench: _Bench, comparisons: bool) -> dict[str, float]:
+    drawn = bench.can("sample")(len(bench.test), bench.draws()).cpu().clamp(0, 1)
+    real = inception_features(bench.test.to("cpu").x)
+    found = {"fid": frechet_from_features(inception_features(drawn), real)}
+    if comparisons:
+        found["fid_real"] = frechet_from_features(inception_features(bench.seen.to("cpu").x), real)
     return found
 
 
@@ -341,22 +358,11 @@ def _classes(bench: _Bench, comparisons: bool) -> dict[str, float]:
 def _anomalies(bench: _Bench, comparisons: bool) -> dict[str, float]:
     if bench.strange is None:
         raise NotImplementedError("no strange pictures were given to be told from the test pictures.")
-    score = getattr(bench.method, "anomaly_score", None)
-    if score is None:
-        reconstruct = bench.can("reconstruct")
-        ordinary, odd = (errors_of(reconstruct, data, device=bench.device) for data in _both(bench))
-    else:
-        ordinary, odd = (
-            torch.cat([score(x).cpu() for x, _ in data.batches(1000, device=bench.device)])
-            for data in _both(bench)
-        )
+    ordinary, odd = (
+        anomaly_scores(bench.method, data, device=bench.device) for data in (bench.test, bench.strange)
+    )
     is_anomaly = torch.cat([torch.zeros(len(ordinary)), torch.ones(len(odd))])
     return {"anomaly_auroc": auroc(torch.cat([ordinary, odd]), is_anomaly)}
-
-
-def _both(bench: _Bench) -> tuple[ImageDataset, ImageDataset]:
-    assert bench.strange is not None
-    return bench.test, bench.strange
 
 
 _PARTS: tuple[tuple[str, Callable[[_Bench, bool], dict[str, float]]], ...] = (

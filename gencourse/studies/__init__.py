@@ -44,7 +44,17 @@ from gencourse.studies.mae import (
     trained_mae,
 )
 from gencourse.studies.masked_digit import AnyShare
-from gencourse.studies.panel import BASELINES, LEARNT, PANEL, chimeras, panel_method, panel_row
+from gencourse.studies.panel import (
+    BASELINES,
+    LEARNT,
+    LEFT_OUT,
+    PANEL,
+    PANEL_SHORT,
+    chimeras,
+    left_out,
+    panel_method,
+    panel_row,
+)
 from gencourse.studies.scaling import (
     DOCUMENT_004,
     LEVERS,
@@ -81,6 +91,8 @@ STUDIES = {
         LEVERS,
         DOCUMENT_004,
         PANEL,
+        PANEL_SHORT,
+        LEFT_OUT,
     )
 }
 
@@ -97,6 +109,7 @@ __all__ = [
     "INPAINTING",
     "JUDGE_AHEAD",
     "LEARNT",
+    "LEFT_OUT",
     "LEVERS",
     "LONGER_TUNING",
     "MAE_PASSES",
@@ -105,6 +118,7 @@ __all__ = [
     "OVERFITTING",
     "OVER_TIME",
     "PANEL",
+    "PANEL_SHORT",
     "RATE_DISTORTION",
     "RESTORING",
     "RESULTS",
@@ -126,6 +140,7 @@ __all__ = [
     "from_few",
     "hidden_errors",
     "labelled",
+    "left_out",
     "middle_square",
     "overview",
     "panel_method",

@@ -1,4 +1,4 @@
-"""How the digit classifier of `gencourse.evaluation` was trained: `python -m gencourse.studies.classifier`."""
+"""How the classifiers of `gencourse.evaluation` were trained: `python -m gencourse.studies.classifier NAME`."""
 
 from __future__ import annotations
 
@@ -6,42 +6,71 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gencourse.data import load
-from gencourse.evaluation import CLASSIFIER_WEIGHTS, DigitClassifier, share_right
+from gencourse.data import ImageDataset, load, shapes
+from gencourse.errors import need_one_of
+from gencourse.evaluation import CLASSIFIERS, PictureClassifier, share_right
 from gencourse.training import Method, Mover, fit, save_weights, seeded
 
-__all__ = ["Recogniser", "train_classifier"]
+__all__ = ["RECIPES", "Recipe", "Recogniser", "train_classifier"]
+
+
+class Recipe(NamedTuple):
+    """How a classifier is trained.
+
+    Attributes:
+        load: "train" or "test" to the pictures of that split.
+        epochs: passes over the training pictures.
+        shift: whether pictures are moved at random. Formulas draw shapes anywhere already.
+    """
+
+    load: Callable[[str], ImageDataset]
+    epochs: int
+    shift: bool
+
+
+RECIPES = {
+    "mnist": Recipe(lambda split: load("mnist", split=split), 14, True),
+    "fashion_mnist": Recipe(lambda split: load("fashion_mnist", split=split), 14, True),
+    # seeds that no chapter draws with
+    "shapes": Recipe(
+        lambda split: shapes(20_000, 32, 1000) if split == "train" else shapes(10_000, 32, 1001), 14, False
+    ),
+}
+"""The name of a dataset to how its classifier was trained."""
 
 
 class Recogniser(Method):
-    """Cross-entropy of a digit classifier on shifted pictures, on generated ones, or on both.
+    """Cross-entropy of a classifier on shifted pictures, on generated ones, or on both.
 
     Args:
         seed: of the weights.
+        data: whose pictures, a name of `gencourse.evaluation.CLASSIFIERS`.
         shift: whether pictures are moved at random by up to two pixels.
         draw: given labels (B,), makes a picture for each, (B, 1, 28, 28).
         share: how much of each mini-batch is drawn instead of real.
     """
 
-    shape = (1, 28, 28)
-    labels = (0, 9)
-
     def __init__(
         self,
         seed: int,
         *,
+        data: str = "mnist",
         shift: bool = True,
         draw: Callable[[Tensor], Tensor] | None = None,
         share: float = 0.0,
     ) -> None:
         super().__init__()
+        need_one_of("data", data, CLASSIFIERS)
+        self.shape, classes = CLASSIFIERS[data].shape, CLASSIFIERS[data].classes
+        self.labels = (0, classes - 1)
         with seeded(seed):
-            self.classifier = DigitClassifier()
+            self.classifier = PictureClassifier(self.shape, classes)
         self.shift, self.draw, self.share = shift, draw, share
 
     def players(self) -> dict[str, Iterable[nn.Parameter]]:
@@ -59,29 +88,37 @@ class Recogniser(Method):
 
 
 def train_classifier(
-    path: str | Path = CLASSIFIER_WEIGHTS,
+    data: str = "mnist",
+    path: str | Path | None = None,
     *,
     images: int = 60_000,
-    epochs: int = 14,
+    epochs: int | None = None,
     seed: int = 0,
     tested: int = 10_000,
 ) -> float:
-    """Train the classifier on MNIST and save it, with the facts about the run.
+    """Train a classifier and save it, with the facts about the run.
 
     Args:
-        path: where to save it.
-        images: how many training images to use.
-        epochs: passes over them.
+        data: a name of `RECIPES`.
+        path: where to save it; where the package looks for it, when not given.
+        images: how many training images to use, at most.
+        epochs: passes over them; the recipe's when not given.
         seed: of weights, shuffling and shifts.
         tested: how many test images to measure the accuracy on.
 
     Returns:
         Accuracy on the test set of the weights' moving average, which is what is saved.
+
+    Raises:
+        ValueError: there is no recipe for that name.
     """
-    train, test = load("mnist").take(images), load("mnist", split="test").take(tested)
-    method = Recogniser(seed)
+    need_one_of("data", data, RECIPES)
+    recipe = RECIPES[data]
+    train, test = recipe.load("train"), recipe.load("test")
+    train, test = train.take(min(images, len(train))), test.take(min(tested, len(test)))
+    epochs = recipe.epochs if epochs is None else epochs
     history = fit(
-        method,
+        Recogniser(seed, data=data, shift=recipe.shift),
         train,
         epochs=epochs,
         batch_size=100,
@@ -94,10 +131,10 @@ def train_classifier(
     model = history.averaged.classifier
     reached = share_right(model.classify, test)
     save_weights(
-        path,
+        path or CLASSIFIERS[data].weights,
         model,
-        command="python -m gencourse.studies.classifier",
-        images=images,
+        command=f"python -m gencourse.studies.classifier {data}",
+        images=len(train),
         epochs=epochs,
         seed=seed,
         seconds=round(history.seconds),
@@ -120,4 +157,5 @@ def _shifted(x: Tensor, by: int = 2) -> Tensor:
 
 
 if __name__ == "__main__":
-    print(f"test accuracy {train_classifier():.4f}, saved in {CLASSIFIER_WEIGHTS}")
+    for name in sys.argv[1:] or RECIPES:
+        print(f"{name}: test accuracy {train_classifier(name):.4f}, saved in {CLASSIFIERS[name].weights}")

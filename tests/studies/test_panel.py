@@ -7,7 +7,7 @@ import torch
 
 from gencourse.data import ImageDataset, load
 from gencourse.evaluation import nearest_neighbours
-from gencourse.studies import BASELINES, LEARNT, chimeras, panel_method, panel_row
+from gencourse.studies import BASELINES, LEARNT, chimeras, left_out, panel_method, panel_row
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +65,25 @@ def test_a_row_names_its_sample_size() -> None:
     row = panel_row("k-means", 0)
     assert "classifier_distance_512" in row and "code_mmd" not in row
     assert isinstance(load("mnist"), ImageDataset) and row["pictures_seen"] == 1024
+
+
+def test_a_share_of_the_budget_buys_that_share_of_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{panel_method.__module__}.SECONDS", {"smoke": 1.0})
+    seen = [panel_method("VAE", load("mnist").take(500), share=s)[1]["pictures_seen"] for s in (0.05, 0.1)]
+    assert seen[1] / seen[0] == pytest.approx(2, rel=0.02)
+    with pytest.raises(ValueError, match="share is 0"):
+        panel_method("VAE", load("mnist").take(500), share=0)
+
+
+def test_the_class_that_is_left_out_is_never_seen_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def spy(name, train, seed, share):
+        seen.append((train.labels.unique().tolist(), share))
+        return panel_method(name, train, seed, share)
+
+    monkeypatch.setattr(f"{panel_method.__module__}.panel_method", spy)
+    found = left_out("memory", 1, 0)["auroc"]
+    assert seen == [([0, 2, 3, 4, 5, 6, 7, 8, 9], 0.1)]
+    # a one is near to something in every other digit; a zero is not
+    assert left_out("memory", 0, 0)["auroc"] > 0.8 > found

@@ -209,7 +209,9 @@ def test_nothing_that_was_read_stays_tied_to_the_file(tmp_path: Path) -> None:
     tensors["b"] += 1  # and it can be written to
 
 
-@pytest.mark.parametrize("name", ["digit_classifier", "masked_digit", "trade_off"])
+@pytest.mark.parametrize(
+    "name", ["digit_classifier", "clothes_classifier", "shape_classifier", "masked_digit", "trade_off"]
+)
 def test_the_shipped_files_are_whole(name: str) -> None:
     tensors, facts = read_checkpoint(Path(gencourse.__file__).parent / "checkpoints" / f"{name}.safetensors")
     assert tensors and facts["command"].startswith("python -m gencourse.studies.")

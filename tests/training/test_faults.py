@@ -200,5 +200,5 @@ def test_nothing_is_unpickled_where_files_are_read(
     load_weights(tmp_path / "weights", make_toy())
     read_checkpoint(tmp_path / "run")
     load_trained("wae")
-    gencourse.evaluation.digit_classifier.__wrapped__()  # past what is kept in memory
+    gencourse.evaluation.picture_classifier.__wrapped__()  # past what is kept in memory
     assert len(gencourse.data.load("mnist", split="test")) == 10_000
