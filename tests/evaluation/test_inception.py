@@ -68,7 +68,7 @@ def test_it_says_plainly_that_its_weights_cannot_be_had(
 
     monkeypatch.setattr(theirs, "NoTrainInceptionV3", refused)
     test = load("mnist", split="test").take(40)
-    with pytest.raises(ConnectionError, match="could not be downloaded .*connect to the network once"):
+    with pytest.raises(ConnectionError, match=r"could not be downloaded .*connect to the network once"):
         fid(test.x, test.x)
     memory = type("Memory", (), {"sample": lambda self, n, generator: test.x[:n]})()
     found = panel(memory, test, test, inception=True)
