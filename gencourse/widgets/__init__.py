@@ -12,6 +12,7 @@ from gencourse.widgets.gan_lab import GanLab
 from gencourse.widgets.latent_explorer import LatentExplorer
 from gencourse.widgets.latent_planes import LatentPlanes
 from gencourse.widgets.masked_digit import MaskedDigit, masked_digit_model
+from gencourse.widgets.measured_explorers import explore_sample_size, explore_step_time
 from gencourse.widgets.panel_explorer import PanelExplorer
 from gencourse.widgets.process_gain import ProcessGain
 from gencourse.widgets.run_player import RunPlayer, record_run
@@ -32,6 +33,8 @@ __all__ = [
     "explore_masks",
     "explore_prior",
     "explore_ring_gan",
+    "explore_sample_size",
+    "explore_step_time",
     "masked_digit_model",
     "record_run",
 ]

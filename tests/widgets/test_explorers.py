@@ -14,15 +14,20 @@ from nbclient import NotebookClient
 
 from gencourse import widgets
 from gencourse.data import load
+from gencourse.evaluation import frechet_bias
 from gencourse.widgets.explorers import Explorer
 
 DIGITS = load("mnist").take(512)
+DRAWS = torch.randn(3, 400, 4, generator=torch.Generator().manual_seed(0))
+SETS = {"the same law": DRAWS[0], "another law": DRAWS[1] + 1.0}
 MAKERS: dict[str, Callable[[], Explorer]] = {
     "codes": lambda: widgets.explore_codes(DIGITS),
     "ring": lambda: widgets.explore_ring_gan(),
     "hybrid": lambda: widgets.explore_hybrid(DIGITS),
     "prior": lambda: widgets.explore_prior(DIGITS),
     "masks": lambda: widgets.explore_masks(DIGITS),
+    "time": lambda: widgets.explore_step_time(DIGITS),
+    "size": lambda: widgets.explore_sample_size(SETS, DRAWS[2]),
 }
 OTHER: dict[str, dict[str, Any]] = {
     "codes": {"noise": 0.7, "code size": 2},
@@ -30,6 +35,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "hybrid": {"λ": 20.0},
     "prior": {"prior": "petals"},
     "masks": {"mask ratio": 0.4},
+    "size": {"samples": "another law", "N": 200},
 }
 
 
@@ -131,6 +137,78 @@ def test_a_larger_ratio_hides_more_of_the_same(make: Callable[[str], Explorer]) 
     session: Any = make("masks").session
     few, many = session._mask(0.3), session._mask(0.8)
     assert (few <= many).all() and few.sum(1).unique().tolist() == [round(0.3 * 49)]
+
+
+def test_each_step_is_timed_where_the_controls_stand(make: Callable[[str], Explorer]) -> None:
+    explorer = make("time")
+    seen: list[tuple[int, bool]] = []
+    session: Any = explorer.session
+    own = session.method.step
+
+    def step(x: torch.Tensor, update: Any) -> Any:
+        seen.append((len(x), torch.is_autocast_enabled("cpu")))
+        return own(x, update)
+
+    session.method.step = step
+    for pictures, precision in ((2, "float32"), (16, "float32"), (16, "bfloat16")):
+        explorer.controls["pictures"].value, explorer.controls["precision"].value = pictures, precision
+        explorer.advance(2)
+    # the first step of a size is not counted
+    assert seen == [(2, False)] * 3 + [(16, False)] * 3 + [(16, True)] * 3
+    counted = {name: {n: len(t) for n, t in times.items()} for name, times in session.spent.items()}
+    assert counted == {"float32": {2: 2, 16: 2}, "bfloat16": {16: 2}}
+    assert all(t > 0 for times in session.spent.values() for one in times.values() for t in one)
+
+
+def test_fixed_part_and_time_for_a_picture_are_read_from_a_line(make: Callable[[str], Explorer]) -> None:
+    explorer = make("time")
+    session: Any = explorer.session
+    assert session.fixed_and_each("float32") is None
+    # a slow one and a fast one on either side of the median
+    session.spent["float32"] = {n: [0.02 + 0.003 * n, 9.0, 0.001] for n in (4, 32, 128)}
+    assert session.fixed_and_each("float32") == pytest.approx((0.02, 0.003))
+    explorer.controls["pictures"].value = 4
+    assert explorer.line.value.endswith("float32, 4 pictures: 8.00 ms a picture; a = 20.0 ms, b = 3.00 ms")
+
+
+def test_the_distance_of_equal_laws_falls_to_nothing_and_of_others_does_not(
+    make: Callable[[str], Explorer],
+) -> None:
+    explorer = make("size")
+    session: Any = explorer.session
+    sizes = explorer.controls["N"].options
+    for name in SETS:
+        explorer.controls["samples"].value = name
+        for n in sizes:
+            explorer.controls["N"].value = n
+            explorer.advance(8)
+    means = {name: {n: sum(d) / len(d) for n, d in found.items()} for name, found in session.found.items()}
+    equal = list(means["the same law"].values())
+    assert equal == sorted(equal, reverse=True)
+    smallest, largest = sizes[0], sizes[-1]
+    expected = frechet_bias(4, smallest, smallest)
+    assert means["the same law"][smallest] == pytest.approx(expected, rel=0.3)
+    end, slope = session.limit("the same law")
+    assert abs(end) < 0.1 * means["the same law"][smallest] and slope > 0
+    # a unit aside in each of four numbers
+    assert session.limit("another law")[0] == pytest.approx(4, rel=0.15)
+    assert means["another law"][largest] > 10 * means["the same law"][largest]
+
+
+@pytest.mark.parametrize(
+    ("features", "real", "sentence"),
+    [
+        ({"few": DRAWS[0, :12]}, DRAWS[2], "give 25 or more"),
+        ({"narrow": DRAWS[0, :, :3]}, DRAWS[2], r"features\['narrow'\] has shape \(400, 3\)"),
+        ({}, DRAWS[2], "features is empty"),
+        ({str(k): DRAWS[0] for k in range(5)}, DRAWS[2], "at most 4"),
+    ],
+)
+def test_sets_that_cannot_be_compared_are_refused(
+    features: dict[str, torch.Tensor], real: torch.Tensor, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        widgets.explore_sample_size(features, real)
 
 
 def test_an_error_in_the_thread_is_told(
