@@ -110,7 +110,7 @@ class Run:
             self.notebook,
             timeout=timeout,
             record_timing=False,
-            extra_arguments=["--log-level=ERROR"],  # not the kernel's own remarks
+            extra_arguments=["--log-level=ERROR", *gcbook.KERNEL_ARGUMENTS],  # not the kernel's own remarks
             resources={"metadata": {"path": str(path.parent)}},
         )
 

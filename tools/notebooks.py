@@ -35,7 +35,7 @@ import os
 import re
 import sys
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -268,6 +268,58 @@ def lint_structure(notebook: NotebookNode) -> Iterator[str]:
         yield "headings of level 2: " + ("; ".join(wrong) or "wrong order, or one of them twice")
 
 
+NUMBER = r"(?:\d{1,2}|A)\.\d{1,2}"
+CAPTION = re.compile(rf"\*\*Figure ({NUMBER})\.\*\* \S")
+MENTIONED = re.compile(rf"\bfigures?\s+({NUMBER}(?:\s*(?:,|and|or|to|[-–])\s*{NUMBER})*)", re.I)
+
+
+def is_figure(cell: NotebookNode) -> bool:
+    """Whether a cell shows a picture or a live figure."""
+    if cell.cell_type != "code" or {"remove-cell", "remove-output"} & set(cell.metadata.get("tags", [])):
+        return False
+    return draws(cell.source) or re.search(r"\bwidgets\.[A-Z]", cell.source) is not None
+
+
+def part_of(path: Path) -> str:
+    """What the numbers of a notebook's figures begin with: 2 for 02_gan.ipynb, 0 for a page before the chapters."""
+    return str(int(path.name[:2])) if is_chapter(path) else "0"
+
+
+def figures_of(notebook: NotebookNode) -> list[str]:
+    """The numbers of a notebook's figures, as their captions say."""
+    captions = (CAPTION.match(cell.source) for cell in notebook.cells if cell.cell_type == "markdown")
+    return [caption[1] for caption in captions if caption]
+
+
+def lint_figures(notebook: NotebookNode, part: str, known: Collection[str] = ()) -> Iterator[str]:
+    """Figures without a caption, captions without a figure, numbers that do not run, mentions that lead nowhere.
+
+    Args:
+        notebook: what to look at.
+        part: what its numbers begin with.
+        known: the numbers of the figures elsewhere in the book.
+    """
+    count = 0
+    known = {*known, *figures_of(notebook)}
+    for index, cell in enumerate(notebook.cells):
+        after = notebook.cells[index + 1] if index + 1 < len(notebook.cells) else None
+        if is_figure(cell):
+            count += 1
+            match = CAPTION.match(after.source) if after and after.cell_type == "markdown" else None
+            if not match:
+                yield f"cell {index}: a figure needs a caption in the next cell: '**Figure {part}.{count}.** …'"
+            elif match[1] != f"{part}.{count}":
+                yield f"cell {index + 1}: figure {match[1]} is number {part}.{count}"
+        if cell.cell_type != "markdown":
+            continue
+        if CAPTION.match(cell.source) and not (index and is_figure(notebook.cells[index - 1])):
+            yield f"cell {index}: a caption stands directly after the cell that draws: {cell.source[:40]!r}"
+        for numbers in MENTIONED.findall("\n".join(prose_lines(cell.source))):
+            for number in re.findall(NUMBER, numbers):
+                if number not in known:
+                    yield f"cell {index}: there is no figure {number}"
+
+
 def lint(notebook: NotebookNode, *, chapter: bool = True) -> list[str]:
     """Everything that is wrong with a notebook, one sentence each."""
     found = list(lint_structure(notebook)) if chapter else []
@@ -461,10 +513,13 @@ def is_chapter(path: Path) -> bool:
 def report(paths: list[Path], *, write: bool) -> int:
     """Format (or compare) and lint; the number of problems."""
     count = 0
+    pages = [ROOT / "book" / "intro.ipynb", *(ROOT / "chapters").glob("*.ipynb")]
+    known = {number for page in pages for number in figures_of(loads(page.read_text(encoding="utf-8")))}
     for path in paths:
         text = path.read_text(encoding="utf-8")
         notebook = clean(loads(text))
         found = lint(notebook, chapter=is_chapter(path))
+        found += lint_figures(notebook, part_of(path), known)
         if dumps(notebook) != text:
             if write:
                 path.write_text(dumps(notebook), encoding="utf-8")
@@ -474,6 +529,7 @@ def report(paths: list[Path], *, write: bool) -> int:
         for problem in found:
             print(f"{path}: {problem}")
         count += len(found)
+    print(f"{len(known)} figures of the book have a number and a caption")
     return count
 
 

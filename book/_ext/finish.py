@@ -16,6 +16,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import figures
 import gcbook
 import pydata_sphinx_theme
 from sphinx.application import Sphinx
@@ -24,6 +25,9 @@ THEME = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_the
 ICON = re.compile(r'<(i|span) class="([^"]*\bfa[sb]?(?:-solid|-brands)? fa-[^"]*)"([^>]*)></\1>')
 NOT_AN_ICON = {"fa-solid", "fa-brands", "fa-lg"}
 LONGEST = 160  # characters of a description: search engines show no more
+PHONE = 340  # pixels beside each other in the text of a narrow phone
+READABLE = 0.66  # of its size to which a drawing may shrink: letters of 9 points then have 9 pixels
+SENTENCE = 45  # characters in a cell of a table that is read, not looked through
 
 
 # ---- icons -------------------------------------------------------------------------------------------
@@ -73,16 +77,46 @@ def code_lines(match: re.Match[str]) -> str:
     return match[1] + "".join(f'<span class="gc-line">{line}\n</span>' for line in lines) + match[3]
 
 
-def picture_size(match: re.Match[str], page: Path) -> str:
-    """An image that is loaded when it comes into view, and keeps its place free until then."""
-    source = re.search(r'src="([^":]+\.png)"', match[0])
+def picture(match: re.Match[str], page: Path) -> str:
+    """An image that is loaded when it comes into view, and keeps its place free until then; what was PNG is WebP."""
+    source = re.search(r'src="([^":]+\.(?:png|svg))"', match[0])
     if not source or "loading=" in match[0]:
         return match[0]
-    # a PNG's size: two numbers of four bytes, from byte 16
-    head = (page.parent / source[1]).read_bytes()[:24]
-    wide, high = (int.from_bytes(head[at : at + 4], "big") for at in (16, 20))
-    size = "" if re.search(r"\b(width|height|style)=", match[0]) else f' width="{wide}" height="{high}"'
-    return match[0].replace("<img ", f'<img loading="lazy"{size} ', 1)
+    file, tag = page.parent / source[1], match[0]
+    size = figures.size(file)
+    if size and not re.search(r"\b(width|height|style)=", tag):
+        tag = tag.replace("<img ", f'<img width="{size[0]}" height="{size[1]}" ', 1)
+    if file.suffix == ".png":
+        webp = file.with_suffix(".webp")
+        if not webp.is_file():
+            webp.write_bytes(figures.as_webp(file.read_bytes()))
+        tag = tag.replace(source[1], source[1].removesuffix(".png") + ".webp", 1)
+    tag = tag.replace("<img ", '<img loading="lazy" decoding="async" ', 1)
+    if size and size[0] * READABLE > PHONE and "style=" not in tag:
+        return f'<span class="gc-wide" style="--gc-least: {size[0] * READABLE:.0f}px">{tag}</span>'
+    return tag
+
+
+def cards(match: re.Match[str]) -> str:
+    """A table of sentences, whose cells know the heads of their columns: a phone shows each row as a card."""
+    table = match[0]
+    head = re.search(r"<thead>.*?</thead>", table, re.S)
+    heads = [plain(cell) for cell in re.findall(r"<th\b[^>]*>(.*?)</th>", head[0], re.S)] if head else []
+    cells = re.findall(r"<td\b[^>]*>(.*?)</td>", table, re.S)
+    if len(heads) < 3 or "gc-cards" in table or max(map(len, map(plain, cells)), default=0) < SENTENCE:
+        return table
+
+    def named(row: re.Match[str]) -> str:
+        names = iter(heads)
+        return re.sub(r"<td\b", lambda _: f'<td data-label="{html.escape(next(names, ""))}"', row[0])
+
+    table = re.sub(r"<tr\b(?:(?!</tr>).)*<td\b.*?</tr>", named, table, flags=re.S)
+    return table.replace('class="', 'class="gc-cards ', 1)
+
+
+def plain(text: str) -> str:
+    """What is read of a piece of HTML."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", "", text)).split())
 
 
 def lighter(text: str, page: Path) -> str:
@@ -99,7 +133,8 @@ def lighter(text: str, page: Path) -> str:
     listing = r'(<div class="highlight"><pre><span></span>)(?!<span class="gc-line">)(.*?)(</pre>)'
     text = re.sub(listing, code_lines, text, flags=re.S)
     text = ICON.sub(icon, text)
-    return re.sub(r"<img [^>]*>", lambda match: picture_size(match, page), text)
+    text = re.sub(r"<table\b[^>]*>.*?</table>", cards, text, flags=re.S)
+    return re.sub(r"<img [^>]*>", lambda match: picture(match, page), text)
 
 
 def accessible(text: str) -> str:
@@ -226,6 +261,9 @@ def finish(app: Sphinx, failure: Exception | None) -> None:
         places.append(place)
         text = accessible(lighter(page.read_text(encoding="utf-8"), page))
         change(page, with_head(text, place))
+    for left in (folder / "_images").glob("*.png"):  # its WebP is shown
+        if left.with_suffix(".webp").is_file():
+            left.unlink()
     style = folder / "_static" / "styles" / "pydata-sphinx-theme.css"
     change(style, without_icon_font(style.read_text(encoding="utf-8")))
     change(folder / "404.html", NOT_FOUND.replace("{root}", address()))

@@ -42,6 +42,8 @@ GENERATORS: dict[str, Callable[[], str]] = {
 # threads spins, which is what makes them quick; but not for longer than a fraction of a millisecond, because on a busy
 # machine it takes the core that they need: 30 to 50 s instead of 1.5 to 4.5 for the same training. (GNU's OpenMP only.)
 KERNEL = {"TQDM_DISABLE": "1", "GOMP_SPINCOUNT": "10000"}
+# Drawings with twice the pixels, and as lines: figures.py takes the better of the two. Some 0.1 s for each drawing.
+KERNEL_ARGUMENTS = ["--InlineBackend.figure_formats={'retina', 'svg'}"]
 
 
 # ---- what a chapter depends on -----------------------------------------------------------------------
@@ -136,6 +138,7 @@ def notebook_key(notebook: dict[str, Any]) -> str:
     files = dependencies(cells, ROOT / "gencourse")
     files += sorted(path for pattern in ALWAYS for path in ROOT.glob(pattern) if path.is_file())
     digest = hashlib.sha256(os.environ.get("GENCOURSE_PRESET", "book").encode())
+    digest.update(repr(KERNEL_ARGUMENTS).encode())
     for file in files:
         digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()

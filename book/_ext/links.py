@@ -17,6 +17,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import figures
 import ledger
 from bs4 import BeautifulSoup, Tag
 from docutils import nodes
@@ -115,12 +116,9 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
         # mypy: every section has a title
         if match := TITLED.match(section.next_node(nodes.title).astext()):  # type: ignore[union-attr]
             found[f"{match[1].lower()} {match[2]}"] = (page, section["ids"][0])
-    for caption in (*doctree.findall(nodes.paragraph), *doctree.findall(nodes.caption)):
-        match = TITLED.match(caption.astext())
-        if match and match[1] == "Figure":
-            anchor = "figure-" + match[2].replace(".", "-")
-            caption["ids"].append(anchor)
-            found[f"figure {match[2]}"] = (page, anchor)
+    for figure in doctree.findall(figures.Figure):
+        for anchor in figure["ids"]:
+            found["figure " + anchor.removeprefix("figure-").replace("-", ".")] = (page, anchor)
     for container in doctree.findall(nodes.container):
         for anchor in container["ids"]:
             if anchor.startswith("ledger-"):
@@ -247,7 +245,7 @@ class Page:
 
 def own_name(node: nodes.Element) -> str | None:
     """What a caption or an item of the errata is itself: it does not lead to itself."""
-    if isinstance(node, nodes.paragraph) and (match := TITLED.match(node.astext())):
+    if inside(node, figures.FigureCaption) and (match := TITLED.match(node.astext())):
         return f"{match[1].lower()} {match[2]}"
     row = node.parent.parent if isinstance(node.parent, nodes.entry) else None
     if row and row["ids"] and row[0] is node.parent:
@@ -292,6 +290,8 @@ def preview(soup: BeautifulSoup, name: str, anchor: str) -> str:
         cells = ["".join(p.decode_contents() for p in cell.find_all("p")) for cell in place.find_all("td")]
         labels = ("", "It says: ", "Wrong, because: ", "Right: ", "Shown in: ")
         parts = [f"<p>{label}{cell}</p>" for label, cell in zip(labels, cells, strict=False) if cell]
+    elif kind == "figure":
+        parts = [*map(str, place.find_all("img")), str(place.find("p"))]
     elif kind == "entry":
         parts = [str(line) for line in place.find_all("p")[1:]]
     elif kind == "equation":
@@ -335,6 +335,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-purge-doc", purge)
     app.connect("env-merge-info", merge)
     app.connect("doctree-resolved", link, priority=800)
-    app.connect("build-finished", write_previews)
+    app.connect("build-finished", write_previews, priority=600)  # pictures have their last names: finish.py
     app.add_js_file("gc-links.js", loading_method="defer")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

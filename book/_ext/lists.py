@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -19,22 +18,22 @@ HEADING = re.compile(r"^(#{1,3}) +(.+?)\s*$", re.M)
 EXERCISE = re.compile(
     r"^### Exercise (\d+\.\d+): (.+)\n\n\*([\w, ]+) · level (\d) of 5 · about (\d+) minutes\*", re.M
 )
-DRAWING = re.compile(r"^:alt: (.+)$", re.M)
-LIVE = re.compile(r"\bwidgets\.([A-Z]\w+)")
-ENOUGH = 60  # characters that say what a picture shows
+CAPTION = re.compile(rf"^\*\*Figure ({ledger.TAG})\.\*\* (.+?)(?=\n\n|\Z)", re.M | re.S)
+LIVE = re.compile(r"\bwidgets\.[A-Z]\w+")
+ENOUGH = 60  # characters that say what a figure shows
 
 
 @dataclass(frozen=True)
 class Place:
     """A cell of a chapter, or a section of the appendix, with the last heading before it."""
 
-    part: str  # "1", or "A"
+    part: str  # "1", or "A"; "" for the first page
     page: str  # as a link from book/: "../chapters/01_autoencoder.ipynb"
     title: str  # of the page
     section: str
     anchor: str
     source: str
-    alt: str | None = None  # of the picture that a code cell draws; None for text
+    is_code: bool = False
 
     def link(self, words: str) -> str:
         """A Markdown link with these words to the section."""
@@ -57,32 +56,23 @@ def anchors(texts: Iterable[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def places(root: Path) -> Iterator[Place]:
-    """All cells of all chapters, then the sections of the appendices."""
-    for path in sorted((root / "chapters").glob("[0-9]*.ipynb")):
+    """All cells of the first page and of all chapters, then the sections of the appendices."""
+    intro = root / "book" / "intro.ipynb"
+    for path in [*filter(Path.is_file, [intro]), *sorted((root / "chapters").glob("[0-9]*.ipynb"))]:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         is_code = [cell["cell_type"] == "code" for cell in cells]
         texts = ["".join(cell["source"]) for cell in cells]
         headings = anchors("" if code else text for text, code in zip(texts, is_code, strict=True))
-        part = str(int(path.name.split("_")[0]))
-        for cell, code, text, where in zip(cells, is_code, texts, headings, strict=True):
-            alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
-            yield Place(part, f"../chapters/{path.name}", *where, text, alt if code else None)
+        part = "" if path == intro else str(int(path.name.split("_")[0]))
+        page = path.name if path == intro else f"../chapters/{path.name}"
+        for code, text, where in zip(is_code, texts, headings, strict=True):
+            yield Place(part, page, *where, text, code)
     for path in sorted((root / "book").glob("*.md")):
         sections = re.split(r"(?m)^(?=## )", path.read_text(encoding="utf-8"))
         if ledger.TAGGED.search("".join(ledger.DISPLAY_MATH.findall("".join(sections)))):
             for text, (title, section, anchor) in zip(sections, anchors(sections), strict=True):
                 words = re.sub(rf"^Appendix {ledger.APPENDIX}: ", "", title).capitalize()
                 yield Place(ledger.APPENDIX, path.name, words, section, anchor, text)
-
-
-def live_figures(root: Path) -> dict[str, str]:
-    """Name of each live figure's class -> what its docstring says first."""
-    found = {}
-    for path in sorted((root / "gencourse" / "widgets").glob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef):
-                found[node.name] = what_it_shows(ast.get_docstring(node) or node.name)
-    return found
 
 
 def cell_text(text: str) -> str:
@@ -93,7 +83,7 @@ def cell_text(text: str) -> str:
 def what_it_shows(text: str) -> str:
     """The first sentences of a description, until they say enough."""
     shown = ""
-    for sentence in re.split(r"(?<=[.:?!]) ", " ".join(text.split("\n\n")[0].split())):
+    for sentence in re.split(r"(?<=[.?!]) (?=[A-Z*$])", " ".join(text.split("\n\n")[0].split())):
         shown = f"{shown} {sentence}".strip()
         if len(shown) >= ENOUGH:
             break
@@ -103,12 +93,12 @@ def what_it_shows(text: str) -> str:
 def headed(rows: list[tuple[Place, str]], head: str) -> str:
     """Rows of a table, under the title of their chapter."""
     lines: list[str] = []
-    part = ""
+    part = None
     for place, row in rows:
         if place.part != part:
             part = place.part
             columns = head.count("|") - 1
-            lines += ["", f"### {part} {place.title}", "", head, "|" + "---|" * columns]
+            lines += ["", f"### {part} {place.title}".replace("  ", " "), "", head, "|" + "---|" * columns]
         lines.append(row)
     return "\n".join(lines) + "\n"
 
@@ -117,7 +107,7 @@ def exercises(root: Path) -> str:
     """Number, title, kind, level and minutes of each exercise."""
     rows = []
     for place in places(root):
-        if place.alt is None:
+        if not place.is_code:
             for number, title, kind, level, minutes in EXERCISE.findall(place.source):
                 link = place.link(number)
                 rows.append((place, f"| {link} | {cell_text(title)} | {kind} | {level} | {minutes} |"))
@@ -125,26 +115,21 @@ def exercises(root: Path) -> str:
 
 
 def figures(root: Path) -> str:
-    """Each picture and each live figure: what it shows, and where."""
-    rows, live = [], live_figures(root)
+    """Number and caption of each figure, and whether it is a live one; links.py makes the number a link."""
+    rows, before = [], ""
     for place in places(root):
-        if place.alt is None:
-            shown = [(alt, "picture") for alt in DRAWING.findall(place.source)]
-        else:
-            names = (name for name in LIVE.findall(place.source) if name in live)
-            shown = [(live[name], "live") for name in names]
-            shown += [(place.alt, "picture")] if place.alt else []
-        for words, kind in shown:
-            link = place.link(cell_text(place.section))
-            rows.append((place, f"| {cell_text(what_it_shows(words))} | {kind} | {link} |"))
-    return headed(rows, "| what it shows | kind | section |")
+        for number, caption in CAPTION.findall("" if place.is_code else place.source):
+            kind = "live" if LIVE.search(before) else "picture"
+            rows.append((place, f"| figure {number} | {cell_text(what_it_shows(caption))} | {kind} |"))
+        before = place.source if place.is_code else ""
+    return headed(rows, "| figure | what to look for | kind |")
 
 
 def equations(root: Path) -> str:
     """The numbers of the equations, by the sections that derive them."""
     rows: list[tuple[Place, str]] = []
     for place in places(root):
-        if place.alt is None:
+        if not place.is_code:
             blocks = ledger.DISPLAY_MATH.findall(ledger.without_code(place.source))
             tags = [tag for block in blocks for tag in ledger.TAGGED.findall(block)]
             if tags:

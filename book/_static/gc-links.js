@@ -43,11 +43,16 @@
       card.addEventListener("pointerleave", later);
       document.body.append(card);
     }
-    card.innerHTML = text; // written by the book's own build
-    card.querySelectorAll("a[href]").forEach(function (a) {
+    const parts = document.createElement("template"); // nothing in it is loaded yet
+    parts.innerHTML = text; // written by the book's own build
+    parts.content.querySelectorAll("a[href]").forEach(function (a) {
       a.href = new URL(a.getAttribute("href"), root.href + page).href;
       a.tabIndex = -1; // the keyboard goes on in the text
     });
+    parts.content.querySelectorAll("img").forEach(function (image) {
+      image.src = new URL(image.getAttribute("src"), root.href + page).href;
+    });
+    card.replaceChildren(parts.content);
     card.hidden = false;
     link.setAttribute("aria-describedby", card.id);
     place();

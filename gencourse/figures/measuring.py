@@ -129,11 +129,11 @@ def task_chart(
                     text,
                     ha="center",
                     va="center",
-                    fontsize=8.5,
+                    fontsize=9,
                     color="white" if place is not None and place < 0.3 else "black",
                 )
         axis.set(xlim=(0, len(tasks)), ylim=(len(methods), 0))
-        axis.set_xticks([c + 0.5 for c in range(len(tasks))], list(tasks), fontsize=8.5)
+        axis.set_xticks([c + 0.5 for c in range(len(tasks))], list(tasks), fontsize=9)
         axis.set_yticks([m + 0.5 for m in range(len(methods))], methods, fontsize=9)
         axis.xaxis.tick_top()
         axis.tick_params(length=0)

@@ -86,7 +86,7 @@ def _row(
     for column in columns:
         text = parts[column]
         if "$" in text:
-            size = 12 if len(text) < 14 else 8
+            size = 12 if len(text) < 14 else 9
             axis.text(2 * column, y, _broken(text), ha="center", va="center", fontsize=size, alpha=strength)
         else:
             _network(axis, 2 * column, y, text, _NETWORK, strength)

@@ -121,6 +121,56 @@ def test_code_rules_fire(cell: str, message: str | None) -> None:
     assert (message is None and found == []) or any(message and message in problem for problem in found)
 
 
+FIGURES = """```python
+figures.a()
+```
+
+**Figure 2.1.** Look.
+
+```python
+widgets.B()
+```
+
+**Figure 2.2.** See figure 2.1, figures 2.1 and 2.2, and `figure 9.9` of [another](x).
+
+```python {tags=[remove-output]}
+figures.c()
+```
+"""
+
+
+def test_figures_with_numbers_that_run_have_no_problem() -> None:
+    notebook = notebooks.from_text(FIGURES.replace("`figure 9.9` of ", ""))
+    assert list(notebooks.lint_figures(notebook, "2")) == []
+    assert notebooks.figures_of(notebook) == ["2.1", "2.2"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("**Figure 2.1.** Look.", "Look.", "needs a caption in the next cell: '**Figure 2.1.**"),
+        ("**Figure 2.1.**", "**Figure 2.3.**", "figure 2.3 is number 2.1"),
+        ("**Figure 2.2.**", "**Figure 2.1.**", "figure 2.1 is number 2.2"),
+        ("**Figure 2.1.**", "**Figure 1.1.**", "figure 1.1 is number 2.1"),
+        ("**Figure 2.1.** Look.", "**Figure 2.1.**", "needs a caption"),
+        ("widgets.B()", "b()", "directly after the cell that draws"),
+        ("See figure 2.1", "See figure 4.1", "no figure 4.1"),
+        ("2.1 and 2.2", "2.1 and 2.3", "no figure 2.3"),
+    ],
+)
+def test_figure_rules_fire(old: str, new: str, message: str) -> None:
+    notebook = notebooks.from_text(FIGURES.replace(old, new, 1))
+    assert any(message in problem for problem in notebooks.lint_figures(notebook, "2", ["9.9"]))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_every_figure_has_a_number_and_a_caption(path: Path) -> None:
+    pages = {page: notebooks.loads(page.read_text(encoding="utf-8")) for page in CHAPTERS}
+    known = [number for page in pages.values() for number in notebooks.figures_of(page)]
+    assert list(notebooks.lint_figures(pages[path], notebooks.part_of(path), known)) == []
+    assert len(notebooks.figures_of(pages[path])) >= 4
+
+
 def test_stored_images_are_refused() -> None:
     notebook = notebooks.from_text("```python\n1  # NBVAL_CHECK_OUTPUT\n```")
     notebook.cells[0].outputs = [
