@@ -16,6 +16,7 @@ from gencourse.studies.ae_gan import (
     train_hybrid,
 )
 from gencourse.studies.autoencoder import OVERFITTING, RATE_DISTORTION
+from gencourse.studies.clusters import CLUSTER_CODES, CLUSTER_LABELS, HardLabelAAE, TaughtAAE
 from gencourse.studies.engine import RESULTS, Study, StudyState, overview, read, reproduce
 from gencourse.studies.gan import (
     AUGMENTATION,
@@ -27,6 +28,7 @@ from gencourse.studies.gan import (
     augmentation,
     small_data,
 )
+from gencourse.studies.long_runs import AAE_LONG, FEW_LABELS_LONG, GAN_LONG, MAE_LONG
 from gencourse.studies.mae import (
     ANOMALY,
     FEW_LABELS,
@@ -55,6 +57,7 @@ from gencourse.studies.panel import (
     panel_method,
     panel_row,
 )
+from gencourse.studies.papers import PARZEN, R3GAN_PAIRS
 from gencourse.studies.scaling import (
     DOCUMENT_004,
     LEVERS,
@@ -80,6 +83,8 @@ STUDIES = {
         CODE_PANEL,
         FEW_LABELS_AAE,
         CLUSTERS,
+        CLUSTER_LABELS,
+        CLUSTER_CODES,
         AUGMENTATION_AAE,
         FEW_LABELS,
         LONGER_TUNING,
@@ -93,25 +98,37 @@ STUDIES = {
         PANEL,
         PANEL_SHORT,
         LEFT_OUT,
+        FEW_LABELS_LONG,
+        MAE_LONG,
+        GAN_LONG,
+        AAE_LONG,
+        PARZEN,
+        R3GAN_PAIRS,
     )
 }
 
 __all__ = [
+    "AAE_LONG",
     "ANOMALY",
     "AUGMENTATION",
     "AUGMENTATION_AAE",
     "BASELINES",
     "CLUSTERS",
+    "CLUSTER_CODES",
+    "CLUSTER_LABELS",
     "CODE_PANEL",
     "DOCUMENT_004",
     "FEW_LABELS",
     "FEW_LABELS_AAE",
+    "FEW_LABELS_LONG",
+    "GAN_LONG",
     "INPAINTING",
     "JUDGE_AHEAD",
     "LEARNT",
     "LEFT_OUT",
     "LEVERS",
     "LONGER_TUNING",
+    "MAE_LONG",
     "MAE_PASSES",
     "MAE_VARIANTS",
     "MASK_RATIO",
@@ -119,6 +136,8 @@ __all__ = [
     "OVER_TIME",
     "PANEL",
     "PANEL_SHORT",
+    "PARZEN",
+    "R3GAN_PAIRS",
     "RATE_DISTORTION",
     "RESTORING",
     "RESULTS",
@@ -130,9 +149,11 @@ __all__ = [
     "TRADE_OFF",
     "AgreeingGAN",
     "AnyShare",
+    "HardLabelAAE",
     "LabelsOnly",
     "Study",
     "StudyState",
+    "TaughtAAE",
     "augmentation",
     "chimeras",
     "document_004_network",

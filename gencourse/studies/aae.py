@@ -45,6 +45,7 @@ __all__ = [
     "clusters",
     "code_panel",
     "few_labels_aae",
+    "nearness",
     "semi_supervised",
     "train_matched",
 ]
@@ -213,7 +214,7 @@ def clusters(method: str, count: int, seed: int) -> dict[str, float]:
     sizes = preset()
     train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
     if method == "k-means":
-        posteriors = _by_nearness(train, test, count, seed)
+        posteriors = nearness(train.x.flatten(1), test.x.flatten(1), count, seed)
     else:
         model, _ = semi_supervised(train.take(train.labels < 0), train, _LONG[sizes.name], seed, count)
         with torch.no_grad():
@@ -228,12 +229,19 @@ def clusters(method: str, count: int, seed: int) -> dict[str, float]:
     }
 
 
-def _by_nearness(train: ImageDataset, test: ImageDataset, count: int, seed: int) -> Tensor:
-    """Posteriors (N, count) of round Gaussians, equally wide, round the centres that k-means finds."""
+def nearness(known: Tensor, asked: Tensor, count: int, seed: int) -> Tensor:
+    """Posteriors (M, count) of round Gaussians, equally wide, round the centres that k-means finds.
+
+    Args:
+        known: rows that the centres are found from, (N, d).
+        asked: rows to give posteriors of, (M, d).
+        count: how many centres.
+        seed: of the first centres.
+    """
     from sklearn.cluster import KMeans
 
-    found = KMeans(count, n_init=1, random_state=seed).fit(train.x.flatten(1).numpy())
-    squares = torch.cdist(test.x.flatten(1), torch.from_numpy(found.cluster_centers_)).square()
+    found = KMeans(count, n_init=1, random_state=seed).fit(known.numpy())
+    squares = torch.cdist(asked, torch.from_numpy(found.cluster_centers_)).square()
     return (-squares / squares.amin(1).mean()).softmax(1)
 
 

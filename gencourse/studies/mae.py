@@ -76,6 +76,7 @@ MAE_WEIGHTS = Path(__file__).resolve().parent.parent / "checkpoints" / "mae.safe
 PASSES = 8
 """Over how many passes they were trained."""
 
+_TUNED = ("8 passes", "32 passes")  # networks that are fine-tuned, too
 _LABELS, _PROBED = 1000, 10_000  # labels for fine-tuning and for the linear probe
 
 
@@ -214,12 +215,12 @@ def passes(start: str, seed: int) -> dict[str, float]:
     """What so many passes of pre-training are worth: painting, a linear layer on the features, fine-tuning.
 
     Args:
-        start: one of `STARTS`: pixels and principal components, or a network, new or pre-trained for so many
-            passes.
+        start: pixels, principal components, or a network, new or pre-trained for so many passes: one of `STARTS`,
+            or "32 passes".
         seed: of weights, shuffling, masks, and of the choice of labels.
 
     Returns:
-        Test accuracies: "linear_n" of a linear layer on the features, with n labels; after the most passes also
+        Test accuracies: "linear_n" of a linear layer on the features, with n labels; after eight passes and more also
         "tuned_n" of encoder and linear layer trained together, see `few_labels`. Of pre-trained networks also
         what `painting` measures, and "pretraining_seconds".
     """
@@ -242,7 +243,7 @@ def passes(start: str, seed: int) -> dict[str, float]:
     for count, data in few.items():
         known = features_of(features, data, device=device)
         row[f"linear_{count}"] = linear_probe(known, data.labels, described, test.labels)
-        if model is not None and start == STARTS[-1] and count < _PROBED:
+        if model is not None and start in _TUNED and count < _PROBED:
             tuned = fine_tune(model.encoder, data, seed)
             row[f"tuned_{count}"] = share_right(tuned.classify, test, device=tuned.device)
     return row

@@ -57,7 +57,7 @@ def test_every_study_is_listed_with_its_rows_and_chapters() -> None:
     )
     assert [name for name, *_ in found] == list(STUDIES)
     for name, recorded, possible, problem, seconds, read_in in found:
-        rows = read(name)
+        rows = read(name) if int(recorded) else []
         assert int(recorded) == len(rows) and int(possible) == len(STUDIES[name].settings) and not problem
         assert int(seconds) == pytest.approx(sum(row["seconds"] for row in rows), abs=1)
         chapters = re.findall(r"\[(\d)\]\(\.\./chapters/0\1_\w+\.ipynb\)", read_in)

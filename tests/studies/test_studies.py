@@ -109,10 +109,12 @@ def test_a_study_names_the_chapters_that_read_its_record() -> None:
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
 def test_a_record_has_one_row_for_each_setting_from_a_real_run(study: Study) -> None:
-    rows = read(study.name)
-    assert len(rows) == len(study.settings)
-    for settings in study.settings:
-        (row,) = [r for r in rows if all(r[k] == v for k, v in settings.items())]
+    """What a chapter reads is complete; other records may wait for their rows, and hold nothing else."""
+    (state,) = (one for one in overview([study]) if one.name == study.name)
+    assert not state.problem
+    if study.chapters:
+        assert state.recorded == state.possible
+    for row in read(study.name) if state.recorded else []:
         assert row["preset"] in ("book", "full") and row["seconds"] > 0
         assert set(FACTS) < set(row)
 
@@ -120,14 +122,20 @@ def test_a_record_has_one_row_for_each_setting_from_a_real_run(study: Study) -> 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
 def test_a_row_of_each_kind_can_be_run_again(study: Study, tmp_path: pathlib.Path) -> None:
     first_and_last = Study(study.name, (study.settings[0], study.settings[-1]), study.run)
-    recorded = read(study.name)[0]
     reproduce(first_and_last, tmp_path, report=silent)
-    assert set(read(study.name, tmp_path)[0]) == set(recorded)
+    rows = read(study.name, tmp_path)
+    for row in rows:
+        settings = {name: row[name] for name in study.settings[0]}
+        for recorded in study.rows_of(
+            settings, read(study.name) if (RESULTS / f"{study.name}.json").exists() else []
+        ):
+            assert set(row) == set(recorded)
 
 
 def test_records_lie_in_the_package() -> None:
     assert RESULTS.is_dir()
-    assert {path.stem for path in RESULTS.glob("*.json")} == set(STUDIES)
+    read_in_chapters = {study.name for study in STUDIES.values() if study.chapters}
+    assert read_in_chapters <= {path.stem for path in RESULTS.glob("*.json")} <= set(STUDIES)
 
 
 def test_the_agreeing_pair_moves_both_players_the_same_way() -> None:
