@@ -14,6 +14,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     help="Tools of the course on autoencoders, GANs and their hybrids.",
+    epilog="GENCOURSE_DEBUG=1 in the environment shows where an error comes from.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -347,3 +347,36 @@ def test_a_run_may_look_at_held_out_pictures_and_stop(photos: Path, tmp_path: Pa
     refused = call(*words[:-1], tmp_path / "other", "--watch", "nothing")
     assert refused.exit_code != 0 and "what is validated is autoencoder" in refused.output
     assert not (tmp_path / "other").exists()
+
+
+# ---- faults of the program -------------------------------------------------------------------------------
+
+
+def test_what_the_user_did_wrong_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GENCOURSE_DEBUG", raising=False)
+    for words in (["sample", "nowhere"], ["train", "vae", "--set", "beta=large"], ["list", "cats"]):
+        done = call(*words)
+        assert done.exit_code == 2 and len(done.stderr.splitlines()) == 1 and "fault" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", [ValueError, TypeError])
+def test_a_fault_of_the_program_says_so_and_is_shown_when_asked_for(
+    kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GENCOURSE_DEBUG", raising=False)
+    # both are raised by Python, in a line of the package
+    broken = {ValueError: [1], TypeError: None}[kind]
+    monkeypatch.setattr("gencourse.commands.show.METHODS", broken)
+    monkeypatch.setattr("gencourse.commands.settings.class_of", lambda name: int("x"))
+    done = call("list")
+    assert done.exit_code == 1
+    assert done.stderr.startswith(kind.__name__) and "looks like a fault of gencourse" in done.stderr
+    monkeypatch.setenv("GENCOURSE_DEBUG", "1")
+    assert type(call("list").exception) is kind
+    monkeypatch.setenv("GENCOURSE_DEBUG", "0")
+    assert call("list").exit_code == 1
+
+
+def test_debug_shows_the_way_of_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENCOURSE_DEBUG", "1")
+    assert type(call("sample", "nowhere").exception) is FileNotFoundError

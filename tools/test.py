@@ -47,6 +47,11 @@ STAGES: dict[str, tuple[str, list[str], dict[str, str]]] = {
         + ["--nbval-sanitize-with", "tests/nbval.cfg", "-n", "2", "--dist", "loadfile"],
         {**ONE_THREAD, "GENCOURSE_PRESET": "smoke"},
     ),
+    "loaded": (
+        "so do the chapters with shipped networks in place of trained ones",
+        [sys.executable, "tools/loaded.py"],
+        {**ONE_THREAD, "GENCOURSE_PRESET": "smoke"},
+    ),
     "classroom": (
         "nbgrader and otter grade every answer as they should",
         # every wrong answer, and students' copies run whole: versions.yml, weekly

@@ -1,21 +1,27 @@
 """How a verb speaks: one sentence for bad input, JSON where it was asked for, and an exit code.
 
 0: done. 1: it ran, and found or met something wrong. 2: it was asked for something that cannot be done. 130: it was
-stopped by Ctrl-C.
+stopped by Ctrl-C. With GENCOURSE_DEBUG=1 in the environment every error shows where it was raised.
 """
 
 from __future__ import annotations
 
+import dis
 import functools
 import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-__all__ = ["FAILED", "STOPPED", "USAGE", "Json", "fail", "sentences", "tell"]
+__all__ = ["DEBUG", "FAILED", "STOPPED", "USAGE", "Json", "fail", "sentences", "tell"]
 
 FAILED, USAGE, STOPPED = 1, 2, 130  # 130 is what shells give for Ctrl-C
+
+DEBUG = "GENCOURSE_DEBUG"
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for other programs.")]
 
@@ -36,12 +42,14 @@ def tell(as_json: bool, facts: Any, text: str) -> None:
 def sentences(verb: _Verb) -> _Verb:
     """The verb, with the errors that it knows ended in their own sentence: no traceback for bad input.
 
-    The package's errors say what to do already. An error of any other kind is a fault of the program: its
-    traceback is shown, because somebody has to mend it.
+    The package's errors say what to do already. What Python or a library raised inside of it, the system's own
+    errors aside, is a fault of the program: it says so, and how to see its traceback, because somebody has to mend it.
     """
 
     @functools.wraps(verb)
     def spoken(*arguments: Any, **options: Any) -> Any:
+        if os.environ.get(DEBUG, "") not in ("", "0"):
+            return verb(*arguments, **options)
         try:
             return verb(*arguments, **options)
         except KeyboardInterrupt as stop:  # of `fit`: its sentence says how to go on
@@ -49,7 +57,28 @@ def sentences(verb: _Verb) -> _Verb:
         except ArithmeticError as error:  # a loss that is no longer a number
             fail(str(error), FAILED)
         except (ValueError, TypeError, OSError, NotImplementedError) as error:
-            fail(" ".join(str(error).split()))
+            sentence = " ".join(str(error).split())
+            if _meant(error):
+                fail(sentence)
+            fail(
+                f"{type(error).__name__}: {sentence}\n"
+                f"This looks like a fault of gencourse: with {DEBUG}=1 the same command shows where it comes from.",
+                FAILED,
+            )
 
     # mypy does not see that `wraps` keeps the signature
     return spoken  # type: ignore[return-value]
+
+
+def _meant(error: Exception) -> bool:
+    """Whether the error was raised for whoever typed the command: by the system, or by a `raise` of this package."""
+    if isinstance(error, OSError):
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    code = trace.tb_frame.f_code
+    raised = code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return raised and _PACKAGE in Path(code.co_filename).resolve().parents

@@ -60,36 +60,41 @@ def panel(method: Method, history: History, test: ImageDataset, *, points: int =
 
     Args:
         method: a trained method.
-        history: what `fit` returned for it.
+        history: what `fit` returned for it; an empty one for a network that was loaded.
         test: test pictures with labels.
         points: how many codes to draw.
 
     Raises:
-        ValueError: the history is empty, or there are fewer than 24 test pictures.
+        ValueError: there are fewer than 24 test pictures.
     """
     need_kind("method", method, Method, "a trained method")
     need_kind("history", history, History, "what fit returned")
-    if not len(history):
-        raise ValueError("history is empty: train the method first.")
     need_kind("test", test, ImageDataset, "test pictures as an ImageDataset")
     if len(test) < 24:
         raise ValueError(f"test has {len(test)} pictures: give at least 24.")
     need_size("points", points)
     with style():
         figure, axes = plt.subplots(2, 2, figsize=(9.2, 7.4))
-        for name in history.names:
-            axes[0, 0].plot(range(1, len(history) + 1), history[name], marker="o", markersize=3, label=name)
-        axes[0, 0].set(xlabel="epoch", title="training loss, in units of its own")
-        axes[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
-        sizes = [value for name in history.names for value in history[name]]
-        if min(sizes) > 0 and max(sizes) > 30 * min(sizes):  # or the small curves lie on the axis
-            axes[0, 0].set_yscale("log")
-        axes[0, 0].legend()
+        _losses(axes[0, 0], history)
         _reconstructions(axes[0, 1], method, test)
         _codes(axes[1, 0], method, test.take(min(points, len(test))))
         _samples(axes[1, 1], method)
         figure.tight_layout()
         plt.show()
+
+
+def _losses(axis: Axes, history: History) -> None:
+    if not len(history):
+        _say(axis, "training loss", "this network was trained before, and loaded")
+        return
+    for name in history.names:
+        axis.plot(range(1, len(history) + 1), history[name], marker="o", markersize=3, label=name)
+    axis.set(xlabel="epoch", title="training loss, in units of its own")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    sizes = [value for name in history.names for value in history[name]]
+    if min(sizes) > 0 and max(sizes) > 30 * min(sizes):  # or the small curves lie on the axis
+        axis.set_yscale("log")
+    axis.legend()
 
 
 def _reconstructions(axis: Axes, method: Method, test: ImageDataset) -> None:
@@ -161,7 +166,7 @@ def _samples(axis: Axes, method: Method) -> None:
         _say(axis, "drawn samples", reason)
 
 
-def _say(axis: Axes, title: str, reason: Exception) -> None:
+def _say(axis: Axes, title: str, reason: Exception | str) -> None:
     axis.set_axis_off()
     axis.set_title(title, loc="left")
     axis.text(0.5, 0.5, textwrap.fill(str(reason), 40), ha="center", va="center", transform=axis.transAxes)

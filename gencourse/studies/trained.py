@@ -18,7 +18,7 @@ from gencourse.errors import need_one_of
 from gencourse.evaluation import panel
 from gencourse.methods.trained import TRAINED
 from gencourse.studies.masked_digit import masked_error
-from gencourse.training import Method, fit, save_weights
+from gencourse.training import Method, fit, save_weights, warmup_cosine
 
 __all__ = ["RECIPES", "Recipe", "row", "train_shipped"]
 
@@ -33,17 +33,24 @@ class Recipe:
         build: the training pictures in, the method out.
         epochs: passes over the pictures.
         options: further arguments of `fit`.
+        images: how many training pictures it sees.
     """
 
     build: Callable[[ImageDataset], Method]
     epochs: int = 3
     options: tuple[tuple[str, Any], ...] = ()
+    images: int = 60_000
 
 
 RECIPES: dict[str, Recipe] = {
     "autoencoder": Recipe(lambda data: methods.Autoencoder("conv", 32), 5),
     "gan": Recipe(lambda data: methods.GAN(), 4),
-    "aegan": Recipe(lambda data: methods.AEGAN()),
+    "aegan": Recipe(  # chapter 3's own run
+        lambda data: methods.AEGAN(weight=16),
+        3,
+        (("learning_rate", 4e-3), ("schedule", warmup_cosine(0.05))),
+        30_000,
+    ),
     "adaptiveaegan": Recipe(lambda data: methods.AdaptiveAEGAN()),
     "samplingaegan": Recipe(lambda data: methods.SamplingAEGAN(weight=16.0)),
     "vae": Recipe(lambda data: methods.VAE(), 5),
@@ -70,14 +77,14 @@ RECIPES: dict[str, Recipe] = {
 
 
 def train_shipped(
-    name: str, folder: str | Path = TRAINED, *, images: int = 60_000, tested: int = 2000, seed: int = 0
+    name: str, folder: str | Path = TRAINED, *, images: int | None = None, tested: int = 2000, seed: int = 0
 ) -> dict[str, float]:
     """Train one network on MNIST and save it as float16, with its provenance and its row of figures.
 
     Args:
         name: a key of `RECIPES`.
         folder: where to save it.
-        images: how many training pictures to use.
+        images: how many training pictures to use; the recipe's number when not given.
         tested: how many test pictures to measure on.
         seed: of shuffling and noise; weights start from the methods' own.
 
@@ -88,7 +95,8 @@ def train_shipped(
         ValueError: there is no such recipe.
     """
     need_one_of("name", name, RECIPES)
-    train, recipe = load("mnist").take(images), RECIPES[name]
+    recipe = RECIPES[name]
+    train = load("mnist").take(recipe.images if images is None else images)
     method = recipe.build(train)
     start = time.process_time()
     fit(
@@ -107,7 +115,7 @@ def train_shipped(
         Path(folder) / f"{name}.safetensors",
         method.half(),
         command=f"python -m gencourse.studies.trained {name}",
-        images=images,
+        images=len(train),
         epochs=recipe.epochs,
         seed=seed,
         seconds=round(seconds),

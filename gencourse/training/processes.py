@@ -13,6 +13,8 @@ weight is the ratio of the gradients of its own process's rows. These two differ
 from __future__ import annotations
 
 import os
+import secrets
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,6 +23,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed import PrefixStore
 from torch.overrides import TorchFunctionMode
 
 from gencourse.errors import need_tensor, need_whole
@@ -65,7 +68,14 @@ class Processes:
             if not dist.is_torchelastic_launched() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
                 return cls()
             with _reached():
-                dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
+                store, rank, count = next(dist.rendezvous("env://", timeout=_TIMEOUT))
+                dist.init_process_group(
+                    "nccl" if device.type == "cuda" else "gloo",
+                    store=_of_this_start(store, rank, count),
+                    rank=rank,
+                    world_size=count,
+                    timeout=_TIMEOUT,
+                )
         return cls(dist.get_rank(), dist.get_world_size())
 
     @property
@@ -263,6 +273,32 @@ class OwnRows(TorchFunctionMode):
         if args[:1] == (self.own,):  # randn(n, d)
             return (self.total, *args[1:]), kwargs
         return None
+
+
+def _of_this_start(store: dist.Store, rank: int, count: int) -> dist.Store:
+    """The part of torchrun's store that belongs to these processes alone.
+
+    torchrun keeps one store over all restarts, and in it the addresses of processes that are gone: gloo would wait for
+    them. Nor does each know how often all have been restarted. So the first makes up a name, and tells it to each of
+    the others in answer to a number that this one has just made up: an older answer is not taken for it.
+    """
+    name = secrets.token_hex(8)
+    if rank:
+        store.set(f"gencourse asks {rank}", name)
+        name = store.get(f"gencourse answers {name}").decode()  # waits for it
+        store.set(f"gencourse {name} heard {rank}", "")
+        return PrefixStore(name, store)
+    missing, end = set(range(1, count)), time.monotonic() + _TIMEOUT.total_seconds()
+    while missing:
+        for other in missing:
+            if store.check([f"gencourse asks {other}"]):
+                asked = store.get(f"gencourse asks {other}").decode()
+                store.set(f"gencourse answers {asked}", name)
+        missing = {other for other in missing if not store.check([f"gencourse {name} heard {other}"])}
+        if time.monotonic() > end:
+            raise RuntimeError(f"process {min(missing)} did not come")
+        time.sleep(0.02)
+    return PrefixStore(name, store)
 
 
 def _share() -> float:
