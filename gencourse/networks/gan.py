@@ -125,6 +125,7 @@ class UpsampleConv2d(nn.Conv2d):
     """
 
     spread: Tensor
+    apart = False  # whether the two are done apart, one after the other
 
     def __init__(self, n_in: int, n_out: int) -> None:
         need_size("n_in", n_in)
@@ -136,6 +137,8 @@ class UpsampleConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, n_in, H, W) to (B, n_out, 2H, 2W)."""
         need_input("x", x, f"(B, {self.in_channels}, H, W)", self)
+        if self.apart:
+            return super().forward(F.interpolate(x, scale_factor=2.0))
         kernel = torch.einsum("pk,ql,oikl->iopq", self.spread, self.spread, self.weight)
         kernel = kernel.contiguous(memory_format=torch.channels_last)
         return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gencourse.errors import (
     need_generator,
     need_input,
+    need_kind,
     need_number,
     need_one_of,
     need_same_device,
@@ -287,28 +288,30 @@ def sincos_positions(rows: int, columns: int, width: int) -> Tensor:
 # ---- the transformer -----------------------------------------------------------------------------------
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def attention(query: Tensor, key: Tensor, value: Tensor, written_out: bool | None = None) -> Tensor:
     """softmax(QKᵀ/√d)·V, eq. (5.9): every token takes a weighted mean of all values.
-
-    Torch's fused kernel, except in bfloat16 on a CPU, where its backward pass is slower than the formula
-    written out.
 
     Args:
         query: shape (B, heads, N, d).
         key: the same shape.
         value: the same shape.
+        written_out: whether to compute the formula as it stands, or by torch's fused kernel. When not given: the
+            kernel, except in bfloat16 on a CPU, where its backward pass is the slower one.
 
     Raises:
         ValueError: the shapes differ, or the types of their numbers do.
     """
     need_tensor("query", query, "(B, heads, N, d)", empty=True)
+    need_kind("written_out", written_out, (bool, type(None)), "True, False, or None for the usual choice")
     for name, part in (("key", key), ("value", value)):
         need_tensor(name, part, empty=True)
         need_same_shape("query", query, name, part)
         need_same_device("query", query, name, part)
         if part.dtype != query.dtype:
             raise TypeError(f"{name} is {part.dtype} and query {query.dtype}: give {name}.to({query.dtype}).")
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
+    if written_out is None:
+        written_out = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    if written_out:
         weights = (query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5).softmax(-1)
         return weights.to(value.dtype) @ value
     return F.scaled_dot_product_attention(query, key, value)
@@ -320,10 +323,11 @@ class _Attention(nn.Module):
         self.heads = heads
         self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, written_out: bool | None) -> Tensor:
         batch, count, width = x.shape
         parts = self.qkv(x).reshape(batch, count, 3, self.heads, width // self.heads)
-        mixed = attention(*parts.permute(2, 0, 3, 1, 4).unbind(0))
+        query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = attention(query, key, value, written_out)
         return self.proj(mixed.transpose(1, 2).reshape(batch, count, width))
 
 
@@ -338,6 +342,8 @@ class TransformerBlock(nn.Module):
         ValueError: heads does not divide width.
     """
 
+    written_out: bool | None = None  # of `attention`; None for the usual choice
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         need_size("width", width)
@@ -351,7 +357,7 @@ class TransformerBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, width) to (B, N, width)."""
         need_input("x", x, f"(B, N, {self.norm1.normalized_shape[0]})", self)
-        x = x + self.attn(self.norm1(x))
+        x = x + self.attn(self.norm1(x), self.written_out)
         return x + self.mlp(self.norm2(x))
 
 

@@ -6,19 +6,29 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gencourse.data import as_dataset
-from gencourse.errors import need_callable, need_kind, need_number, need_one_of, need_size, need_whole, shown
+from gencourse.errors import (
+    need_callable,
+    need_kind,
+    need_number,
+    need_one_of,
+    need_sequence,
+    need_size,
+    need_whole,
+    shown,
+)
 from gencourse.training.accumulate import need_one_player, step_in_parts
 from gencourse.training.checkpoint import check_destination, read_checkpoint
+from gencourse.training.formulation import FORMULATIONS, formulated, possible_formulations
 from gencourse.training.history import History
 from gencourse.training.method import Method, seeded
-from gencourse.training.precision import PRECISIONS, autocast, faster_precision, step_seconds
+from gencourse.training.precision import PRECISIONS, Way, autocast, fastest_way, step_seconds
 from gencourse.training.processes import Processes
 from gencourse.training.progress import ProgressLine
 from gencourse.training.saved_run import restore_run, run_facts, run_size, save_run
@@ -73,6 +83,7 @@ def fit(
     schedule: Schedule | None = None,
     device: torch.device | str = "auto",
     precision: str = "float32",
+    formulation: str | Sequence[str] | None = None,
     seed: int = 0,
     clip: float | None = None,
     average: float | None = None,
@@ -107,6 +118,10 @@ def fit(
         precision: "float32", "bfloat16" (autocast: forward passes in bfloat16, weights in float32), or "auto": some
             steps of a copy are timed in both, and bfloat16 is taken if it is faster by five percent. The choice is
             printed with the progress; a resumed run keeps it.
+        formulation: in which of several equal ways to compute, names of `gencourse.training.formulation`: what is fast
+            differs from one processor to the next, and results differ in rounding alone. "auto" takes those that make
+            a step faster by five percent, as above; () takes none. When not given: "auto" with precision="auto", else
+            none.
         seed: of the shuffling and of the method's own noise. Same seed, device, versions and number of
             threads: same result, also with other runs in other threads, which wait for each other.
         clip: largest norm of a player's gradient.
@@ -151,6 +166,7 @@ def fit(
     processes = Processes.joined(choose_device(device))
     target = processes.device(choose_device(device))
     _check_data(method, data, batch_size, processes, augment)
+    formulation = _need_formulation(formulation, precision)
     batch_size *= accumulate  # pictures a move, from here on
     watching = _watching(method, validation, metrics, watch, stop_after)
     calls = _calls(on_epoch)
@@ -161,9 +177,12 @@ def fit(
         path = Path(checkpoint)
     method.to(target)
     processes.broadcast(method)
-    if precision == "auto":
+    if "auto" in (precision, formulation):
         few = batch_size // accumulate
-        precision = _chosen_precision(method, data, few, seed, processes, path if resume else None, progress)
+        saved = path if resume else None
+        precision, formulation = _chosen_way(
+            method, data, few, precision, formulation, seed, processes, saved, progress
+        )
     rates = step_sizes(method, learning_rate)
     update = update_for(method, rates, clip, processes)
     averaged = None
@@ -181,6 +200,7 @@ def fit(
             rates=rates,
             schedule=schedule,
             precision=precision,
+            formulation=formulation,
             seed=seed,
             clip=clip,
             average=average,
@@ -195,7 +215,12 @@ def fit(
         if hasattr(watching.data, "to"):
             watching.data = watching.data.to(target)
         watching.check(method)
-    with seeded(seed), _training(method), _interruptible(history, epochs, path):
+    with (
+        seeded(seed),
+        formulated(method, formulation),
+        _training(method),
+        _interruptible(history, epochs, path),
+    ):
         shuffle = torch.Generator().manual_seed(seed)
         if path is not None and resume:
             best = restore_run(path, method, update, averaged, shuffle, history, facts)
@@ -416,24 +441,55 @@ def _set_rates(update: Update, rates: dict[str, float]) -> None:
             group["lr"] = rates[name]
 
 
-def _chosen_precision(
+def _need_formulation(
+    formulation: str | Sequence[str] | None, precision: str
+) -> Literal["auto"] | tuple[str, ...]:
+    """Names to compute by, or "auto"."""
+    if formulation is None:
+        return "auto" if precision == "auto" else ()
+    if isinstance(formulation, str):
+        need_one_of("formulation", formulation, ["auto", *FORMULATIONS])
+        return "auto" if formulation == "auto" else (formulation,)
+    need_sequence("formulation", formulation, f"names, of {', '.join(FORMULATIONS)}", least=0)
+    for name in formulation:
+        need_one_of("formulation", name, FORMULATIONS)
+    return tuple(formulation)
+
+
+def _chosen_way(
     method: Method,
     data: Batches,
     batch_size: int,
+    precision: str,
+    formulation: Literal["auto"] | tuple[str, ...],
     seed: int,
     processes: Processes,
     path: Path | None,
     told: bool,
-) -> str:
-    """That of the run that goes on, or else the one in which this machine makes the steps faster."""
+) -> Way:
+    """That of the run that goes on, or else the one in which this machine makes the steps fastest."""
     if path is not None and path.exists():
-        return read_checkpoint(path)[1].get("precision", "float32")
+        saved = read_checkpoint(path)[1]
+        kept = Way(saved.get("precision", "float32"), tuple(saved.get("formulation") or ()))
+        return Way(
+            kept.precision if precision == "auto" else precision,
+            kept.formulation if formulation == "auto" else formulation,
+        )
     x, y = next(endless(data, batch_size, method.device, seed))
     rows = processes.rows(len(x))
-    seconds = processes.means(step_seconds(method, x[rows], y[rows], seed), dict.fromkeys(PRECISIONS, 1))
-    chosen = faster_precision(seconds)
+
+    def measure(ways: Sequence[Way]) -> dict[Way, float]:
+        seconds = step_seconds(method, x[rows], y[rows], ways, seed)
+        return processes.means(seconds, dict.fromkeys(seconds, 1))
+
+    chosen, seconds = fastest_way(
+        measure,
+        list(PRECISIONS) if precision == "auto" else [precision],
+        possible_formulations(method) if formulation == "auto" else (),
+        () if formulation == "auto" else formulation,
+    )
     if told and processes.first:
-        found = ", ".join(f"{1e3 * value:.3g} ms a step in {name}" for name, value in seconds.items())
+        found = ", ".join(f"{1e3 * value:.3g} ms a step in {way}" for way, value in seconds.items())
         print(f"precision: {chosen} ({found})")
     return chosen
 

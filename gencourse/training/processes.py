@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -29,6 +29,8 @@ from torch.overrides import TorchFunctionMode
 from gencourse.errors import need_tensor, need_whole
 
 __all__ = ["LostProcessError", "Processes", "whole_batch"]
+
+_Name = TypeVar("_Name")
 
 _TIMEOUT = timedelta(minutes=5)  # how long one process waits for the others
 _DRAWS = ("randn", "rand", "randint")
@@ -134,7 +136,7 @@ class Processes:
             _put([*gradients, mean], _summed([*gradients, mean], _share()))
         return mean
 
-    def means(self, values: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, float]:
+    def means(self, values: Mapping[_Name, float], weights: Mapping[_Name, float]) -> dict[_Name, float]:
         """Weighted mean over the processes of each number, by name; the same names in all of them."""
         if self.count == 1 or not values:
             return dict(values)

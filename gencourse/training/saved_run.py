@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ def run_facts(
     rates: Mapping[str, float],
     schedule: Schedule | None,
     precision: str,
+    formulation: Sequence[str] = (),
     seed: int,
     clip: float | None,
     average: float | None,
@@ -63,6 +64,7 @@ def run_facts(
         rates: step size of each player.
         schedule: described by its name, and its fields if it is a dataclass.
         precision: of the forward passes.
+        formulation: ways to compute, by name.
         seed: of shuffling and noise.
         clip: largest norm of a gradient.
         average: decay of the moving average.
@@ -82,6 +84,7 @@ def run_facts(
         "seed": describe(seed),
         "batch_size": describe(batch_size),
         "precision": precision,
+        "formulation": list(formulation) or None,
         "clip": describe(clip),
         "average": describe(average),
         "accumulate": None if accumulate == 1 else describe(accumulate),

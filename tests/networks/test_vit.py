@@ -271,7 +271,7 @@ def test_few_patches_are_encoded_as_if_there_were_no_others(class_token: bool) -
 
     hidden = F.pad(mask.bool(), (first, 0))[:, None, None, :]
 
-    def masked(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def masked(q: Tensor, k: Tensor, v: Tensor, written_out: bool | None) -> Tensor:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=~hidden)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from torch import Tensor, nn
 from gencourse.data import ImageDataset
 from gencourse.methods import GAN
 from gencourse.training import Method, Mover, fit, read_checkpoint
-from gencourse.training.precision import faster_precision, step_seconds
+from gencourse.training.precision import Way, faster, fastest_way, step_seconds
 
-QUIET = {"batch_size": 8, "device": "cpu", "progress": False}
+# formulations have tests of their own
+QUIET = {"batch_size": 8, "device": "cpu", "progress": False, "formulation": ()}
 
 
 class Uneven(Method):
@@ -98,16 +100,36 @@ def test_quiet_is_quiet(toy_data: ImageDataset, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr() == ("", "")
 
 
+FINE, COARSE = Way("float32"), Way("bfloat16")
+
+
 def test_a_small_gain_is_no_reason() -> None:
-    assert faster_precision({"float32": 1.0, "bfloat16": 0.97}) == "float32"
-    assert faster_precision({"float32": 1.0, "bfloat16": 0.9}) == "bfloat16"
-    assert faster_precision({"float32": 1.0, "bfloat16": math.inf}) == "float32"
+    assert faster({FINE: 1.0, COARSE: 0.97}) == FINE
+    assert faster({FINE: 1.0, COARSE: 0.9}) == COARSE
+    assert faster({FINE: 1.0, COARSE: math.inf}) == FINE
+
+
+def test_formulations_that_help_are_tried_together_and_the_others_are_not() -> None:
+    gains = {"channels last": 0.8, "doubling apart": 1.2, "products by oneDNN": 0.7}
+
+    def measure(ways: Sequence[Way]) -> dict[Way, float]:
+        return {
+            way: (0.9 if way.precision == "bfloat16" else 1) * math.prod(gains[n] for n in way.formulation)
+            for way in ways
+        }
+
+    chosen, seconds = fastest_way(measure, ["float32", "bfloat16"], list(gains))
+    # in bfloat16 no product is left for oneDNN, so float32 wins
+    assert chosen == Way("float32", ("channels last", "products by oneDNN"))
+    assert Way("bfloat16", ("channels last",)) in seconds and len(seconds) == 4 + 3 + 1
+    chosen, seconds = fastest_way(measure, ["bfloat16"], [], always=["doubling apart"])
+    assert list(seconds) == [chosen] == [Way("bfloat16", ("doubling apart",))]
 
 
 def test_measuring_leaves_a_game_as_it_was() -> None:
     gan = GAN(network="dense", noise_size=3).eval()
     before = {name: t.clone() for name, t in gan.state_dict().items()}
-    seconds = step_seconds(gan, torch.rand(4, 1, 28, 28), torch.zeros(4))
-    assert set(seconds) == {"float32", "bfloat16"} and all(0 < value < math.inf for value in seconds.values())
+    seconds = step_seconds(gan, torch.rand(4, 1, 28, 28), torch.zeros(4), [FINE, COARSE])
+    assert set(seconds) == {FINE, COARSE} and all(0 < value < math.inf for value in seconds.values())
     assert all(torch.equal(t, before[name]) for name, t in gan.state_dict().items())
     assert not gan.training and all(p.grad is None for p in gan.parameters())
