@@ -110,7 +110,7 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
         if bundle.get("nb_element") == "mime_bundle":
             choose_kind(app, bundle)
     for paragraph in list(doctree.findall(nodes.paragraph)):
-        first = paragraph.children[0] if paragraph.children else None
+        first = next((child for child in paragraph.children if child.astext()), None)
         match = isinstance(first, nodes.strong) and CAPTION.match(first.astext() + " ")
         shown = shown_before(paragraph) if match else []
         if not match or not shown:
