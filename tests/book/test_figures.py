@@ -41,7 +41,10 @@ def page(folder: Path, *outputs: nodes.Node, caption: str = "Figure 2.3.") -> tu
     """A page with one cell and a caption, and what Sphinx gives the extension with it."""
     doctree = new_document("a")
     cell = nodes.container("", nodes.container("", *outputs, classes=["cell_output"]), classes=["cell"])
-    doctree += [cell, nodes.paragraph("", "", nodes.Text(""), nodes.strong("", caption), nodes.Text(" Look."))]
+    doctree += [
+        cell,
+        nodes.paragraph("", "", nodes.Text(""), nodes.strong("", caption), nodes.Text(" Look.")),
+    ]
     env = SimpleNamespace(docname="chapters/02", relfn2path=lambda uri, page: (uri, str(folder / uri)))
     return SimpleNamespace(env=env), doctree
 

@@ -130,7 +130,12 @@ def test_a_phone_shows_every_column(browser: Browser, server: str, counted: Call
     """Tables of sentences are cards; tables of numbers move sideways below a shade."""
     page = browser.new_page(viewport={"width": 390, "height": 844})
     found = {}
-    for name in ("book/errata.html", "book/instructor.html", "chapters/02_gan.html", "chapters/07_measuring.html"):
+    for name in (
+        "book/errata.html",
+        "book/instructor.html",
+        "chapters/02_gan.html",
+        "chapters/07_measuring.html",
+    ):
         page.goto(f"{server}/{name}", wait_until="load")
         found[name] = page.evaluate(TABLES)
         page.evaluate("document.querySelectorAll('style, link[rel=stylesheet]').forEach(e => e.remove())")
@@ -140,6 +145,8 @@ def test_a_phone_shows_every_column(browser: Browser, server: str, counted: Call
     counted(f"tables at 390 px: {sum(t['cards'] for t in tables)} of {len(tables)} are cards")
     assert all(table["labels"] for table in tables)
     assert not [table for table in tables if table["cards"] and table["wide"]], "a card that is too wide"
-    assert not [table for table in tables if table["wide"] and not table["cue"]], "columns that nothing points to"
+    assert not [table for table in tables if table["wide"] and not table["cue"]], (
+        "columns that nothing points to"
+    )
     assert all(table["cards"] for table in found["book/errata.html"])
     assert found["book/instructor.html"][0]["cards"]
