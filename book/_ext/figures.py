@@ -109,8 +109,13 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
     for bundle in list(doctree.findall(nodes.container)):
         if bundle.get("nb_element") == "mime_bundle":
             choose_kind(app, bundle)
+            for image in bundle.findall(
+                nodes.image
+            ):  # finish.py writes the size: here it would become a style
+                for key in ("width", "height"):
+                    image.attributes.pop(key, None)
     for paragraph in list(doctree.findall(nodes.paragraph)):
-        first = paragraph.children[0] if paragraph.children else None
+        first = next((child for child in paragraph.children if child.astext()), None)
         match = isinstance(first, nodes.strong) and CAPTION.match(first.astext() + " ")
         shown = shown_before(paragraph) if match else []
         if not match or not shown:
@@ -124,9 +129,6 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
         caption = FigureCaption()
         caption += paragraph
         figure.extend([*shown, caption])
-        for image in figure.findall(nodes.image):  # finish.py writes the size: here it would become a style
-            for key in ("width", "height"):
-                image.attributes.pop(key, None)
 
 
 def tag(name: str) -> tuple[Any, Any]:

@@ -79,7 +79,7 @@ def code_lines(match: re.Match[str]) -> str:
 
 def picture(match: re.Match[str], page: Path) -> str:
     """An image that is loaded when it comes into view, and keeps its place free until then; what was PNG is WebP."""
-    source = re.search(r'src="([^":]+\.(?:png|svg))"', match[0])
+    source = re.search(r'src="([^":]*_images/[^":]+\.(?:png|svg))"', match[0])
     if not source or "loading=" in match[0]:
         return match[0]
     file, tag = page.parent / source[1], match[0]

@@ -84,10 +84,11 @@ def _row(
 ) -> None:
     columns = sorted(parts)
     for column in columns:
-        text = parts[column]
+        text, _, note = parts[column].partition(", ")
         if "$" in text:
-            size = 12 if len(text) < 14 else 9
-            axis.text(2 * column, y, _broken(text), ha="center", va="center", fontsize=size, alpha=strength)
+            axis.text(2 * column, y, text, ha="center", va="center", fontsize=12, alpha=strength)
+            # below the arrow, which begins beside the letter
+            axis.text(2 * column, y - 0.58, note, ha="center", va="center", fontsize=9, alpha=strength)
         else:
             _network(axis, 2 * column, y, text, _NETWORK, strength)
     for left, right in itertools.pairwise(columns):
@@ -105,10 +106,6 @@ def _row(
         _network(axis, 2 * judge, below, "D", _JUDGE, strength)
         axis.text(2 * judge + 2, below, "$z \\sim p$", ha="center", va="center", fontsize=12, alpha=strength)
         _arrow(axis, (2 * judge + 1.3, below), (2 * judge + 0.62, below), _QUIET, strength)
-
-
-def _broken(text: str) -> str:
-    return text.replace(", ", "\n")
 
 
 def _network(axis: Axes, x: float, y: float, text: str, colour: str, strength: float) -> None:

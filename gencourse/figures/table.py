@@ -47,7 +47,8 @@ class Table:
         columns = [[row[index] for row in self.rows] for index in range(len(self.header))]
         # the first column names the rows
         sides = ["---", *("---:" if _is_numeric(column) else "---" for column in columns[1:])]
-        return "\n".join("| " + " | ".join(line) + " |" for line in (header, sides, *rows))
+        lines = ("| " + " | ".join(line) + " |" for line in (header, sides, *rows))
+        return "\n".join(re.sub(r"[ \t]*[\r\n]\s*", " ", line) for line in lines)
 
     def _repr_markdown_(self) -> str:
         rows = [[_as_markdown(cell) for cell in row] for row in self.rows]
@@ -62,7 +63,7 @@ def _is_numeric(column: Sequence[str]) -> bool:
 
 
 def _as_markdown(cell: str) -> str:
-    return html.escape(" ".join(cell.split()), quote=False).replace("|", "\\|")
+    return html.escape(cell, quote=False).replace("|", "\\|")
 
 
 def table(rows: Sequence[Mapping[str, Any]], digits: int = 3) -> Table:

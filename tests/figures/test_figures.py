@@ -11,6 +11,8 @@ import torch
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.path import Path
 from matplotlib.text import Text
 
 from gencourse import figures
@@ -43,6 +45,21 @@ def pictures(n: int) -> torch.Tensor:
 def test_drawings_without_data() -> None:
     figures.autoencoder_idea()
     figures.cross_entropy_floor()
+
+
+def test_nothing_in_the_map_lies_on_something_else() -> None:
+    figures.method_map()
+    (axis,) = plt.gcf().axes
+    plt.gcf().canvas.draw()
+    texts = [text for text in axis.texts if text.get_text()]
+    boxes = [text.get_window_extent() for text in texts]
+    for index, box in enumerate(boxes):
+        lies_on = [texts[k].get_text() for k in range(index) if box.overlaps(boxes[k])]
+        assert not lies_on, f"{texts[index].get_text()} lies on {lies_on}"
+        for arrow in (patch for patch in axis.patches if isinstance(patch, FancyArrowPatch)):
+            for piece in arrow.get_path().transformed(arrow.get_transform()).to_polygons(closed_only=False):
+                on_it = box.count_contains(Path(piece).interpolated(40).vertices)
+                assert not on_it, f"an arrow crosses {texts[index].get_text()}"
 
 
 def test_rows_of_pictures_and_their_refusal() -> None:
