@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import ledger
@@ -37,6 +38,8 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "figures": lambda: lists.figures(ROOT),
     "equations": lambda: lists.equations(ROOT),
     "studies": lambda: lists.studies(ROOT),
+    "papers": lambda: _papers().page(ROOT),
+    "curves": lambda: _papers().curves(ROOT),
 }
 # For every kernel that runs a page. A progress bar in it would be a dead widget. A thread that waits for the other
 # threads spins, which is what makes them quick; but not for longer than a fraction of a millisecond, because on a busy
@@ -162,6 +165,13 @@ def seen_keys(env: BuildEnvironment) -> dict[str, str]:
         env.gencourse_keys = {}  # type: ignore[attr-defined]
     # the same
     return env.gencourse_keys  # type: ignore[attr-defined]
+
+
+def _papers() -> ModuleType:
+    """The module of the papers' tables: the package comes with it, and torch, so it is loaded for that page alone."""
+    import papers
+
+    return papers
 
 
 def expand(text: str) -> str:

@@ -222,8 +222,8 @@ CLUSTER_LABELS = Study(
     name="cluster_labels",
     settings=tuple(
         {"label": label, "count": k, "seed": s}
-        for label, counts in (("hard, taught", (16, 30, 10)), ("hard", (16, 30)))
-        for k in counts
+        for label in ("hard, taught", "hard")
+        for k in (16, 30, 10)
         for s in range(3)
     ),
     run=cluster_labels,

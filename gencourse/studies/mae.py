@@ -235,7 +235,7 @@ def passes(start: str, seed: int) -> dict[str, float]:
     elif start != "pixels":
         model = MAE(seed=seed)
         if start != "untrained":
-            model, seconds = pretrain(seed, int(start.split()[0]))
+            model, seconds = pretrain(seed, int(start.split()[0]) if sizes.proves else 1)
             row |= {"pretraining_seconds": seconds, **painting(model, train, test)}
         features = model.features
     device = "cpu" if model is None else model.device

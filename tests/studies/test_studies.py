@@ -20,6 +20,10 @@ def smoke(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENCOURSE_PRESET", "smoke")
 
 
+WAITING: set[str] = set()
+"""Studies that a chapter reads in part, the rest of whose rows nobody has had the time to run."""
+
+
 def silent(_: str) -> None:
     pass
 
@@ -109,11 +113,16 @@ def test_a_study_names_the_chapters_that_read_its_record() -> None:
 
 @pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
 def test_a_record_has_one_row_for_each_setting_from_a_real_run(study: Study) -> None:
-    """What a chapter reads is complete; other records may wait for their rows, and hold nothing else."""
+    """What a chapter reads is complete; other records may wait for rows, and hold nothing else."""
     (state,) = (one for one in overview([study]) if one.name == study.name)
     assert not state.problem
-    if study.chapters:
+    if study.chapters and study.name not in WAITING:
         assert state.recorded == state.possible
+    if study.name in WAITING:  # a chapter reads it: what is there is there with all seeds
+        rows = read(study.name)
+        bare = [{k: v for k, v in settings.items() if k != "seed"} for settings in study.settings]
+        for one in bare:
+            assert len(study.rows_of(one, rows)) in (0, bare.count(one))
     for row in read(study.name) if state.recorded else []:
         assert row["preset"] in ("book", "full") and row["seconds"] > 0
         assert set(FACTS) < set(row)
