@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,37 @@ def test_a_release_refuses_a_placeholder_another_tag_and_old_copies(tmp_path: Pa
     assert "must be v1.2.0" in (address.refuse(tmp_path, "v1.2.1") or "")
     readme.write_text("https://github.com/x/gencourse")
     assert "README.md" in (address.refuse(tmp_path, "v1.2.0") or "")
+
+
+CHAPTER = """<!-- if published -->
+[![Colab](https://colab.research.google.com/a.svg)](https://colab.research.google.com/github/x/gencourse/blob/main/a.ipynb)
+<!-- end -->
+<!-- if unpublished
+No button yet.
+end -->
+"""
+
+
+def seen(markdown: str) -> str:
+    """What a reader of the page sees."""
+    return re.sub(r"<!--.*?-->", "", markdown, flags=re.DOTALL).strip()
+
+
+def test_no_badge_leads_to_the_placeholder_and_setting_the_address_brings_it_back():
+    hidden = address.stamp(CHAPTER, "https://github.com/OWNER/gencourse", "1.0")
+    assert seen(hidden) == "No button yet."
+    assert address.stamp(hidden, "https://github.com/OWNER/gencourse", "1.0") == hidden
+    shown = address.stamp(hidden, NEW, "1.0")
+    assert shown == CHAPTER.replace("/x/", "/ada/")
+    assert "github/ada/gencourse/blob" in seen(shown) and "No button" not in seen(shown)
+
+
+def test_no_page_of_this_copy_links_to_the_placeholder():
+    """Where the course has no address yet, nothing that can be clicked leads there."""
+    link = re.compile(
+        r"\]\(https?://[^)]*owner[./]|<https?://[^>]*owner[./]|href=\"https?://[^\"]*owner[./]", re.I
+    )
+    pages = [address.ROOT / "README.md", address.ROOT / "CONTRIBUTING.md", *address.ROOT.glob("book/**/*.md")]
+    pages += address.ROOT.glob("chapters/*.ipynb")
+    assert not [path.name for path in pages if link.search(seen(path.read_text(encoding="utf-8")))]
+    assert link.search("[a](https://github.com/OWNER/x)") and link.search('href="https://owner.github.io/x"')

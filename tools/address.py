@@ -9,6 +9,10 @@ A fork sets its address, commits, and tags; the tag makes the release that Colab
 
 A badge, a Colab link and the cell that installs the package on Colab must carry the address themselves.
 Everything else reads it from [project.urls] in pyproject.toml.
+
+While the address is the placeholder, nothing may lead to it. What stands in Markdown between `<!-- if published -->`
+and `<!-- end -->` is then one comment, and what stands after `<!-- if unpublished -->` is seen; later the other way
+round.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ PLACES = (
     "book/**/*.md",
     "chapters/*.ipynb",
 )
+PLACEHOLDER = "OWNER"
 ADDRESS = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+)")
 NOT_IN_NAME = r"(?![\w-])"
 
@@ -71,6 +76,15 @@ def stamp(text: str, address: str, version: str, names: tuple[str, ...] = ("genc
         (r'(?m)^(version: |__version__ = ")[0-9][\w.]*', rf"\g<1>{version}"),
     ):
         text = re.sub(pattern, replacement, text)
+    return show(text, published=owner != PLACEHOLDER)
+
+
+def show(text: str, published: bool) -> str:
+    """Markdown that shows what is for a course with an address, or what is for one without, and hides the other."""
+    for name, seen in (("published", published), ("unpublished", not published)):
+        shown, hidden = rf"<!-- if {name} -->\n\1\n<!-- end -->", rf"<!-- if {name}\n\1\nend -->"
+        part = rf"<!-- if {name}(?: -->)?\n(.*?)\n(?:<!-- )?end -->"
+        text = re.sub(part, shown if seen else hidden, text, flags=re.DOTALL)
     return text
 
 
@@ -104,7 +118,7 @@ def move(root: Path, address: str) -> None:
 def refuse(root: Path, tag: str) -> str | None:
     """Why a release under this tag would be wrong, or None: a placeholder address, another version, old copies."""
     address, version = read_project((root / "pyproject.toml").read_text(encoding="utf-8"))
-    if "/OWNER/" in address:
+    if f"/{PLACEHOLDER}/" in address:
         return f"the address is still the placeholder {address}: run tools/address.py --set, commit, and tag again."
     if tag != f"v{version}":
         return f"the tag is {tag}, but pyproject.toml states version {version}: the tag must be v{version}."

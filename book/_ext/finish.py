@@ -200,7 +200,7 @@ def policy(text: str) -> str:
 def address() -> str:
     """Where the book will be published; "" while pyproject.toml names no owner."""
     owner, _, name = gcbook.repository_url().removeprefix("https://github.com/").partition("/")
-    return "" if owner in {"", "OWNER"} else f"https://{owner.lower()}.github.io/{name}/"
+    return f"https://{owner.lower()}.github.io/{name}/" if owner else ""
 
 
 def with_head(text: str, place: str) -> str:
@@ -268,7 +268,9 @@ def finish(app: Sphinx, failure: Exception | None) -> None:
     change(style, without_icon_font(style.read_text(encoding="utf-8")))
     change(folder / "404.html", NOT_FOUND.replace("{root}", address()))
     if root := address():
-        content = "".join(f"<url><loc>{root}{p}</loc></url>\n" for p in places if not p.startswith("_"))
+        content = "".join(
+            f"<url><loc>{root}{p}</loc></url>\n" for p in places if not p.startswith(("_", "search"))
+        )
         urls = f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{content}</urlset>\n'
         change(folder / "sitemap.xml", '<?xml version="1.0" encoding="UTF-8"?>\n' + urls)
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import ledger
 import lists
+import words
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -40,6 +41,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "studies": lambda: lists.studies(ROOT),
     "papers": lambda: _papers().page(ROOT),
     "curves": lambda: _papers().curves(ROOT),
+    "words": lambda: words.index(ROOT),
 }
 # For every kernel that runs a page. A progress bar in it would be a dead widget. A thread that waits for the other
 # threads spins, which is what makes them quick; but not for longer than a fraction of a millisecond, because on a busy
@@ -257,14 +259,14 @@ def skip_what_is_ahead(app: Sphinx, what: str, name: str, obj: Any, skip: bool, 
 
 
 def repository_url(pyproject: Path = ROOT / "pyproject.toml") -> str:
-    """The address in [project.urls]; "" when there is none. (Python 3.10 has no tomllib.)"""
+    """The address in [project.urls]; "" when there is none or the placeholder. (Python 3.10 has no tomllib.)"""
     table = re.search(r"^\[project\.urls\]\n(.*?)(?=^\[|\Z)", pyproject.read_text("utf-8"), re.S | re.M)
     line = re.search(r'^Repository\s*=\s*"([^"]+)"', table[1] if table else "", re.M)
-    return line[1].rstrip("/") if line else ""
+    return line[1].rstrip("/") if line and "/OWNER/" not in line[1] else ""
 
 
 def set_repository(app: Sphinx, config: Config) -> None:
-    """Fill in the buttons that lead to the repository and to Colab."""
+    """Fill in the buttons that lead to the repository and to Colab; leave them out while they would lead nowhere."""
     url = repository_url()
     if url:
         options = {"repository_url": url, "repository_branch": "main", "use_repository_button": True}

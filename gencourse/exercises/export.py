@@ -24,11 +24,15 @@ __all__ = [
 ]
 
 BOOK = "https://owner.github.io/gencourse"
-"""Address of the published book; tools/address.py keeps it current."""
+"""Address of the published book; tools/address.py keeps it current. No book is published by the placeholder "owner"."""
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 _BLOCK = re.compile(rf"^{BEGIN}\n(.*?)^{END}$", flags=re.DOTALL | re.MULTILINE)
 _CHECK = re.compile(r'check\("(\d+\.\d+)"')
 _LINK = re.compile(r"(\]\(|href=\")(?![a-z]+:|#|attachment)([\w./-]+)\.(md|ipynb)(#[\w.-]*)?(?=[)\"])")
+_PAGE = r"(?![a-z]+:|#|attachment)[\w./-]+\.(?:md|ipynb)(?:#[\w.-]*)?"
+_WORDS = re.compile(
+    rf"(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\({_PAGE}\)|<a href=\"{_PAGE}\">(.*?)</a>", flags=re.DOTALL
+)
 
 
 def chapters() -> list[Path]:
@@ -86,9 +90,12 @@ def student_source(source: str) -> str:
 def publish_links(text: str) -> str:
     """Markdown with its links to other pages of the course turned to the published book.
 
-    A copy of a chapter lies alone in a folder: a link such as `../book/errata.md` leads nowhere there.
+    A copy of a chapter lies alone in a folder: a link such as `../book/errata.md` leads nowhere there. While no book
+    is published, the words of such a link stay and the link goes.
     """
     need_kind("text", text, str, "a cell's Markdown")
+    if "//owner." in BOOK:
+        return _WORDS.sub(lambda link: link[1] or link[2], text)
 
     def published(link: re.Match[str]) -> str:
         before, path, _, anchor = link.groups()

@@ -6,12 +6,16 @@ A strict build passes pages that show raw `$x$`, a broken image or a red MathJax
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.browser.conftest import ROOT
+from tools.address import PLACEHOLDER, read_project
 
 # Waits for MathJax and for the live figures, then reports what a reader would stumble over.
 LOOK = r"""async () => {
@@ -213,11 +217,14 @@ def test_first_visit_is_light(
     assert sum(sizes) < HEAVIEST
 
 
-def test_chapter_leads_to_colab(html: Path, chapter: str) -> None:
-    """The button needs the repository's address, which only pyproject.toml knows."""
+def test_chapter_leads_to_colab_if_there_is_an_address(html: Path, chapter: str) -> None:
+    """The button needs the repository's address; tests/book/test_published.py builds a page in both states."""
     text = (html / chapter).read_text(encoding="utf-8")
+    address, _ = read_project((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     notebook = chapter.removesuffix(".html") + ".ipynb"
-    assert "https://colab.research.google.com/github/" in text and f"/blob/main/{notebook}" in text
+    button = f"https://colab.research.google.com/github/{address.removeprefix('https://github.com/')}/blob/main/{notebook}"
+    assert (button in text) == (PLACEHOLDER not in address)
+    assert f"/{PLACEHOLDER}/" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)
 
 
 def test_live_figure_moves_without_a_kernel(browser: Browser, base: str, chapter: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import pathlib
 import re
@@ -9,7 +10,6 @@ import re
 import pytest
 
 from gencourse.exercises import (
-    BOOK,
     CHAPTERS,
     chapters,
     exercise,
@@ -99,17 +99,39 @@ def test_what_is_exported_is_whole_alone(chapter: pathlib.Path, tmp_path: pathli
             assert all(not link or re.match("[a-z]+:", link) for link in links), links
 
 
+HERE = "https://ada.github.io/gencourse"
+# the room has a function of this name
+MODULE = importlib.import_module("gencourse.exercises.export")
+
+
 @pytest.mark.parametrize(
     ("link", "published"),
     [
-        ("[a](../book/errata.md)", f"[a]({BOOK}/book/errata.html)"),
-        ("[a](02_gan.ipynb#train-it)", f"[a]({BOOK}/chapters/02_gan.html#train-it)"),
-        ('<a href="../book/notation.md">', f'<a href="{BOOK}/book/notation.html">'),
+        ("[a](../book/errata.md)", f"[a]({HERE}/book/errata.html)"),
+        ("[a](02_gan.ipynb#train-it)", f"[a]({HERE}/chapters/02_gan.html#train-it)"),
+        ('<a href="../book/notation.md">a</a>', f'<a href="{HERE}/book/notation.html">a</a>'),
         ("[a](https://x.org/a.md) [b](#here)", "[a](https://x.org/a.md) [b](#here)"),
     ],
 )
-def test_links_lead_to_the_published_book(link: str, published: str) -> None:
+def test_links_lead_to_the_published_book(link: str, published: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MODULE, "BOOK", HERE)
     assert publish_links(link) == published
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        ("see [a *b*](../book/errata.md), and", "see a *b*, and"),
+        ("[[1]](02_gan.ipynb#train-it)[c](03_ae_gan.ipynb)", "[1]c"),
+        ('<a href="../book/notation.md">the\npage</a>', "the\npage"),
+        ("[a](https://x.org/a.md) [b](#here) ![c](c.md)", "[a](https://x.org/a.md) [b](#here) ![c](c.md)"),
+    ],
+)
+def test_no_link_leads_to_a_book_that_nobody_has_published(
+    link: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MODULE, "BOOK", "https://owner.github.io/gencourse")
+    assert publish_links(link) == words
 
 
 def test_a_chapter_is_found_by_its_number() -> None:
