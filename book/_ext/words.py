@@ -60,7 +60,7 @@ def sections(root: Path) -> list[Section]:
     """The sections of the chapters and of the appendix, in the order of the book."""
     found: dict[tuple[str, str], Section] = {}
     for place in lists.places(root):
-        if place.alt is None:  # no code
+        if not place.is_code:
             section = found.setdefault((place.page, place.anchor), Section(place))
             text = ledger.without_code(place.source)
             section.text += "\n" + text
