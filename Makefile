@@ -31,7 +31,7 @@ help:
 	@echo "make bench      measure the training loop"
 	@echo "make mutants    break the code on purpose and count what no test notices: half an hour"
 	@echo "make env        set up .venv, nothing else"
-	@echo "make lock       choose new versions for requirements.txt"
+	@echo "make lock       choose new versions for requirements.txt, with hashes"
 	@echo "make clean      remove what was built    (make clean-all: .venv too)"
 	@echo ""
 	@echo "TORCH=cpu       PyTorch without CUDA:  make book TORCH=cpu   or   export TORCH=cpu"

@@ -1,6 +1,7 @@
 """Make .venv, the environment that builds and tests the book. Does nothing when nothing has changed.
 
-    python3 tools/env.py                  the packages of requirements.txt and gencourse itself, editable
+    python3 tools/env.py                  the packages of requirements.txt and gencourse itself, editable; each file
+                                          is compared with its hash, where pip or uv asks the usual registry
     python3 tools/env.py --torch cpu      PyTorch's CPU wheels: on Linux without a GPU, gigabytes smaller
     python3 tools/env.py --dry-run        print the commands, run none
 
@@ -25,12 +26,22 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "gencourse-stamp"
 OLDEST = (3, 10)
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
+SOURCES = {"index-url", "extra-index-url", "find-links", "no-index"}
+CONNECTIONS = {"cert", "client-cert", "proxy"}
+UV_SOURCES = {
+    "UV_INDEX",
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX_URL",
+    "UV_EXTRA_INDEX_URL",
+    "UV_FIND_LINKS",
+    "UV_NO_INDEX",
+}
 
 
 def fingerprint(torch):
     """Changes when the environment has to be made again."""
     digest = hashlib.sha256(torch.encode())
-    for name in ("requirements.txt", "pyproject.toml"):
+    for name in ("requirements.txt", "requirements-hashes.txt", "pyproject.toml"):
         # normalised, so that a checkout with Windows line ends gives the same answer
         digest.update((ROOT / name).read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()
@@ -50,17 +61,16 @@ def starts(python):
         return False
 
 
-def pip_is_configured(listing):
-    """Whether `pip config list` names sources or connections, which uv would not see.
+def configured(listing):
+    """Which settings of `pip config list` uv would not see, or would make a hash useless.
 
-    >>> pip_is_configured("global.find-links='/wheels'")
-    True
-    >>> pip_is_configured(":env:.disable-pip-version-check='1'")
-    False
+    >>> configured("global.find-links='/wheels'")
+    {'find-links'}
+    >>> configured(":env:.disable-pip-version-check='1'")
+    set()
     """
-    matters = {"index-url", "extra-index-url", "find-links", "no-index", "cert", "client-cert", "proxy"}
     keys = {line.split("=")[0].strip().split(".")[-1] for line in listing.splitlines()}
-    return bool(keys & matters)
+    return keys & (SOURCES | CONNECTIONS)
 
 
 def working_uv():
@@ -91,20 +101,19 @@ def pinned_torch():
     return [line.strip() for line in lines if re.match(r"torch(vision)?==", line)]
 
 
-def install_commands(torch, uv):
-    """The two commands that fill the environment, for pip (uv is None) or for uv."""
+def install_commands(torch, uv, hashed):
+    """The commands that fill the environment, for pip (uv is None) or for uv."""
     install = [uv, "pip", "install", "--python", str(PYTHON)] if uv else [str(PYTHON), "-m", "pip", "install"]
-    first = []
-    if torch == "cpu":
-        # --upgrade: an installed 2.x.y would count as good enough, and 2.x.y+cpu never be looked at.
-        # --no-deps: only these two come from PyTorch's host; everything else from the usual place.
-        first = [[*install, "--upgrade", "--no-deps", "--index-url", CPU_WHEELS, *pinned_torch()]]
-    return [
-        *first,
-        [*install, "-r", "requirements.txt"],
-        # setuptools is among the requirements: building here needs no second download of it
-        [*install, "--no-deps", "--no-build-isolation", "-e", "."],
-    ]
+    # --upgrade: an installed 2.x.y would count as good enough, and 2.x.y+cpu never be looked at.
+    # --no-deps: only these two come from PyTorch's host; everything else from the usual place.
+    from_host = [*install, "--upgrade", "--no-deps", "--index-url", CPU_WHEELS, *pinned_torch()]
+    # setuptools is among the requirements: building here needs no second download of it
+    own = [*install, "--no-deps", "--no-build-isolation", "-e", "."]
+    if not hashed:
+        return [*([from_host] if torch == "cpu" else []), [*install, "-r", "requirements.txt"], own]
+    # PyTorch comes last, without a hash: what it needs is there, but for CUDA, which its wheel pins itself
+    checked = [*install, "--require-hashes", "--no-deps", "-r", "requirements-hashes.txt"]
+    return [checked, from_host if torch == "cpu" else [*install, *pinned_torch()], own]
 
 
 def fail(sentence):
@@ -134,15 +143,26 @@ def make_venv(dry_run):
     run(command, dry_run)
 
 
-def choose_uv():
-    """Path of uv where it is there and would look where pip looks; else None, which means pip."""
+def choose_installer():
+    """(path of uv where it is there and would look where pip looks, else None; whether to compare hashes)."""
     uv = working_uv()
     pip = str(PYTHON) if PYTHON.exists() else sys.executable
     listing = subprocess.run([pip, "-m", "pip", "config", "list"], stdout=subprocess.PIPE, text=True)
-    if uv and pip_is_configured(listing.stdout):
-        print("env: pip has its own package sources here, so pip installs, not uv.")
-        return None
-    return uv
+    found = configured(listing.stdout)
+    if uv and found:
+        print(
+            "env: pip has its own settings here ({}), so pip installs, not uv.".format(
+                ", ".join(sorted(found))
+            )
+        )
+        uv = None
+    own = sorted(found & SOURCES) + (sorted(UV_SOURCES & set(os.environ)) if uv else [])
+    if own:
+        print(
+            "env: packages come from sources of your own ({}), which may hold other files of the same versions. So "
+            "versions are compared, and hashes are not.".format(", ".join(own))
+        )
+    return uv, not own
 
 
 def main():
@@ -170,7 +190,7 @@ def main():
         )
         options.torch = ""
     make_venv(options.dry_run)
-    for command in install_commands(options.torch, choose_uv()):
+    for command in install_commands(options.torch, *choose_installer()):
         run(command, options.dry_run)
     if not options.dry_run:
         STAMP.write_text(fingerprint(options.torch) + "\n")

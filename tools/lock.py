@@ -1,6 +1,8 @@
 """Choose exact versions for everything in tools/requirements.in and write them to requirements.txt.
 
-One file serves every system and every Python from 3.10 on: differences are markers on the lines.
+Beside it, requirements-hashes.txt has the same versions with the hashes of their files, without PyTorch: which file
+of it fits depends on the machine, and PyTorch's own host has others than the registry. One list serves every system
+and every Python from 3.10 on: differences are markers on the lines.
 Needs uv, on PATH or installed in this Python (pip install uv).
 """
 
@@ -17,14 +19,36 @@ HEADER = """\
 # Exact versions for building and testing the book, made by 'make lock' from tools/requirements.in.
 # PyTorch's own CUDA packages are left to the torch wheel, which pins them itself.
 """
+HASHES_HEADER = """\
+# requirements.txt without PyTorch, with the hashes of all files that the registry has of these versions.
+# Made by 'make lock'. Install it with --no-deps: the list is complete.
+"""
 # Listed here, these would put gigabytes of CUDA on machines without a GPU.
 LEFT_TO_TORCH = ("nvidia-", "cuda-", "triton")
+TORCH = ("torch==", "torchvision==")
 
 
-def without_cuda(compiled: str) -> str:
-    """The lines of a compiled list, less those that torch's wheel pins itself."""
-    lines = [line for line in compiled.splitlines() if line.strip() and not line.startswith(LEFT_TO_TORCH)]
-    return "\n".join(lines) + "\n"
+def entries(compiled: str) -> list[str]:
+    """A compiled list, cut into one text for each package, less those that torch's wheel pins itself."""
+    found: list[str] = []
+    for line in compiled.splitlines():
+        if line.startswith(" "):  # a hash of the package above
+            found[-1] += line + "\n"
+        elif line.strip() and not line.startswith("#"):
+            found.append(line + "\n")
+    return [one for one in found if not one.startswith(LEFT_TO_TORCH)]
+
+
+def without_hashes(compiled: str) -> str:
+    """What requirements.txt holds."""
+    return HEADER + "".join(
+        one.split("\n")[0].removesuffix("\\").rstrip() + "\n" for one in entries(compiled)
+    )
+
+
+def with_hashes(compiled: str) -> str:
+    """What requirements-hashes.txt holds."""
+    return HASHES_HEADER + "".join(one for one in entries(compiled) if not one.startswith(TORCH))
 
 
 def main() -> None:
@@ -33,13 +57,15 @@ def main() -> None:
     if len(uv) > 1 and importlib.util.find_spec("uv") is None:
         sys.exit("lock: needs uv; install it with 'pip install uv'.")
     command = [*uv, "pip", "compile", "--universal", "--python-version", "3.10"]
-    command += ["--no-header", "--no-annotate", "tools/requirements.in"]
+    command += ["--generate-hashes", "--no-header", "--no-annotate", "tools/requirements.in"]
     compiled = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if compiled.returncode:
         sys.exit("lock: uv found no versions that fit together; requirements.txt is unchanged.")
-    (ROOT / "requirements.txt").write_text(
-        HEADER + without_cuda(compiled.stdout), encoding="utf-8", newline="\n"
-    )
+    for name, text in (
+        ("requirements.txt", without_hashes(compiled.stdout)),
+        ("requirements-hashes.txt", with_hashes(compiled.stdout)),
+    ):
+        (ROOT / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
