@@ -22,6 +22,10 @@ A notebook is stored without outputs, except those of checked cells (`# NBVAL_CH
 
 Alt texts. myst-nb 1.4 gives a cell's images the alt text in the cell metadata
 {"mystnb": {"image": {"alt": "…"}}}. Other viewers ignore metadata, so the notebook stays plain for them.
+
+Captions. The cell after one that shows a picture or a live figure begins with `**Figure 2.3.** What to look for.` The
+numbers run through a chapter. In the book it becomes a figure with an anchor (book/_ext/figures.py), and "figure 2.3"
+elsewhere a link to it.
 """
 
 from __future__ import annotations

@@ -10,11 +10,13 @@ import json
 import re
 import sys
 import unicodedata
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import figures
 from bs4 import BeautifulSoup
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -151,9 +153,17 @@ def use_mathml(app: Sphinx) -> None:
             listeners[:] = [one for one in listeners if not one.handler.__module__.startswith(WEB_THEME)]
 
 
-def well_formed(body: str) -> str:
-    """A page's HTML as XHTML: no scripts, everything closed, what is folded is open."""
+def well_formed(body: str, widths: Mapping[str, int] | None = None) -> str:
+    """A page's HTML as XHTML: no scripts, everything closed, what is folded is open.
+
+    Args:
+        body: the page.
+        widths: of pictures by their file's name, where they have more pixels than that.
+    """
     soup = BeautifulSoup(body, "html.parser")
+    for image in soup.find_all("img"):
+        if width := (widths or {}).get(str(image["src"]).rpartition("/")[2]):
+            image["width"] = str(width)
     for script in soup.find_all("script"):
         if "widget-view" in str(script.get("type", "")):
             note = soup.new_tag("p", attrs={"class": "gc-live"})
@@ -168,10 +178,17 @@ def well_formed(body: str) -> str:
     return soup.decode(formatter="minimal")
 
 
+def picture_widths(app: Sphinx) -> dict[str, int]:
+    """Name of each drawing -> how wide it is shown. They stay PNG and SVG: few readers of EPUB know WebP."""
+    drawn = (Path(app.srcdir) / path for path in app.env.images if "jupyter_execute" in path)
+    sizes = ((path.name, figures.size(path)) for path in drawn if path.suffix in {".png", ".svg"})
+    return {name: size[0] for name, size in sizes if size}
+
+
 def tidy(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Make a page fit for an EPUB."""
     if app.builder.name == "epub" and context.get("body"):
-        context["body"] = well_formed(context["body"])
+        context["body"] = well_formed(context["body"], picture_widths(app))
         context["script_files"] = []
 
 

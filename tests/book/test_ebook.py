@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import ebook
 import pytest
+from bs4 import BeautifulSoup
 from sphinx.errors import ExtensionError
 
 from tools.system import find_chromium
@@ -60,3 +61,9 @@ def test_a_page_is_closed_open_and_without_scripts() -> None:
     assert tree.find("details").get("open") == "open"  # type: ignore[union-attr]
     assert "script" not in found and "button" not in found
     assert ebook.LIVE in found
+
+
+def test_a_picture_with_twice_the_pixels_is_as_wide_as_in_the_web_edition() -> None:
+    page = '<p><img alt="A" src="../_images/a.png"/><img alt="B" src="../_images/b.png"/></p>'
+    first, second = BeautifulSoup(ebook.well_formed(page, {"a.png": 300}), "html.parser").find_all("img")
+    assert first["width"] == "300" and "width" not in second.attrs
