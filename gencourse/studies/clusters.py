@@ -227,6 +227,7 @@ CLUSTER_LABELS = Study(
         for s in range(3)
     ),
     run=cluster_labels,
+    chapters=(4,),
 )
 
 CLUSTER_CODES = Study(
