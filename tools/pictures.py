@@ -1,4 +1,4 @@
-"""Draw the pictures of the background page into book/_static/pictures.
+"""Draw the pictures of the background page into book/_static/pictures, and the cover of the EPUB.
 
 python tools/pictures.py
 
@@ -81,12 +81,36 @@ def pairings() -> plt.Figure:
     return figure
 
 
+def cover() -> plt.Figure:
+    """The EPUB's cover: the book's title, below it data and samples on a ring, with the judge's field around them."""
+    random = np.random.default_rng(2)
+    ink, paper = "#f4f5f7", "#0d2b45"
+    figure = plt.figure(figsize=(6, 8), facecolor=paper)
+    figure.text(
+        0.1, 0.86, "Autoencoders, GANs\nand their hybrids", color=ink, fontsize=30, va="top", linespacing=1.25
+    )
+    figure.text(0.1, 0.66, "a course that proves what it says", color="#9fc4e0", fontsize=16, va="top")
+    figure.text(0.1, 0.06, "The gencourse authors", color=ink, fontsize=13)
+    axes = figure.add_axes((0.1, 0.12, 0.8, 0.48))
+    centres = np.stack([np.cos(turn := np.arange(8) * np.pi / 4), np.sin(turn)], axis=1)
+    grid = np.stack(np.meshgrid(np.linspace(-1.9, 1.9, 240), np.linspace(-1.5, 1.5, 190)), axis=-1)
+    near = np.exp(-((grid[:, :, None] - centres) ** 2).sum(-1) / 0.12).sum(-1)
+    axes.contour(grid[..., 0], grid[..., 1], near, levels=8, colors="#3f78a3", linewidths=0.7)
+    for colour, spread, size in (("#f4f5f7", 0.05, 5), ("#ffb25b", 0.12, 7)):
+        points = centres.repeat(28, axis=0) + random.normal(0, spread, (224, 2))
+        axes.scatter(*points.T, s=size, color=colour, linewidths=0)
+    axes.set_aspect("equal")
+    axes.axis("off")
+    return figure
+
+
 def main() -> None:
     """Draw all."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with plt.rc_context(STYLE):
         for draw in (two_kl, pairings):
             draw().savefig(FOLDER / f"{draw.__name__}.svg", metadata={"Date": None})
+    cover().savefig(FOLDER.parent / "cover.png", dpi=200, metadata={"Software": None})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Folds the checks of a chapter: `claim(…)` at the end of a cell becomes a line, "checked: …", that opens on click.
+"""Folds the checks of a chapter: `claim(…)` becomes a line, "checked: …", that opens on click, wherever it stands.
 
 The reader sees the algorithm; the evidence is one click away. The notebooks stay as they are.
 """
@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import ast
 import html
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from docutils import nodes
@@ -23,29 +26,56 @@ def words(claim: ast.Call) -> str:
     return str(text.value) if isinstance(text, ast.Constant) else ""
 
 
-def split(source: str) -> tuple[str, str, list[str]]:
-    """Cut a cell before its closing claims.
+@dataclass(frozen=True)
+class Piece:
+    """Some lines of a cell: code, or checks with what they state."""
 
-    Args:
-        source: a code cell.
+    text: str
+    checks: bool = False
+    stated: tuple[str, ...] = ()
 
-    Returns:
-        The code before, the claims, and what they state; claims are "" where a cell does not end with one.
+
+def split(source: str) -> list[Piece]:
+    """Cut a cell into its code and its checks, in the order in which they stand.
+
+    A loop that does nothing but check is a check. Comments right above a check belong to it.
     """
-    body = parse(source).body
-    first = len(body)
-    while first and is_claim(body[first - 1]):
-        first -= 1
-    if first == len(body):
-        return source, "", []
-    lines = source.split("\n")
-    start = body[first].lineno - 1
-    # Comments above the first claim belong to it.
-    while start and lines[start - 1].lstrip().startswith("#"):
-        start -= 1
-    # mypy: these are expression statements, as was just looked
-    stated = [words(node.value) for node in body[first:]]  # type: ignore[attr-defined]
-    return "\n".join(lines[:start]).strip("\n"), "\n".join(lines[start:]), [text for text in stated if text]
+    lines, pieces, done = source.split("\n"), [], 0
+
+    def code(end: int) -> None:
+        text = "\n".join(lines[done:end]).strip("\n")
+        if text.strip():
+            pieces.append(Piece(text))
+
+    for checks, run in itertools.groupby(parse(source).body, is_check):
+        if not checks:
+            continue
+        body = list(run)
+        start = body[0].lineno - 1
+        while start > done and lines[start - 1].lstrip().startswith("#"):
+            start -= 1
+        code(start)
+        # every statement has an end
+        done = body[-1].end_lineno or len(lines)
+        calls = [
+            node.value
+            for one in body
+            for node in ast.walk(one)
+            if isinstance(node, ast.Expr) and is_claim(node)
+        ]
+        # mypy: a claim is a call
+        stated = [words(call) for call in calls]  # type: ignore[arg-type]
+        pieces.append(Piece("\n".join(lines[start:done]), True, tuple(text for text in stated if text)))
+    code(len(lines))
+    return pieces
+
+
+def is_check(node: ast.stmt) -> bool:
+    """Whether a statement is a claim, or a loop or condition around claims and what they need."""
+    if not isinstance(node, (ast.For, ast.If)) or node.orelse:
+        return is_claim(node)
+    plain = all(is_check(one) or isinstance(one, ast.Assign) for one in node.body)
+    return plain and any(is_check(one) for one in node.body)
 
 
 def is_claim(node: ast.stmt) -> bool:
@@ -57,14 +87,14 @@ def is_claim(node: ast.stmt) -> bool:
     )
 
 
-def summary(stated: list[str]) -> str:
+def summary(stated: Sequence[str]) -> str:
     """The line that is seen while the checks are folded."""
     more = f", and {len(stated) - 1} more" if len(stated) > 1 else ""
     return f"checked: {stated[0]}{more}" if stated else "checked"
 
 
 def fold(app: Sphinx, doctree: nodes.document) -> None:
-    """Fold the closing claims of every visible code cell."""
+    """Fold the checks of every visible code cell."""
     for cell in doctree.findall(nodes.container):
         if (
             "cell_input" not in cell["classes"]
@@ -73,22 +103,21 @@ def fold(app: Sphinx, doctree: nodes.document) -> None:
         ):
             continue
         listing = cell[0]
-        code, claims, stated = split(listing.astext())
-        if not claims:
+        pieces = split(listing.astext())
+        if not any(piece.checks for piece in pieces):
             continue
-        line = html.escape(summary(stated))
-        folded = listing.copy()
-        folded.rawsource = claims
-        folded += nodes.Text(claims)
-        opening = f'<details class="gc-claim"><summary>{line}</summary>'
-        children = [nodes.raw("", opening, format="html"), folded, nodes.raw("", "</details>", format="html")]
-        if code.strip():
-            rest = listing.copy()
-            rest.rawsource = code
-            rest += nodes.Text(code)
-            children.insert(0, rest)
         cell.children = []
-        cell.extend(children)
+        for piece in pieces:
+            part = listing.copy()
+            part.rawsource = piece.text
+            part += nodes.Text(piece.text)
+            if piece.checks:
+                opening = f'<details class="gc-claim"><summary>{html.escape(summary(piece.stated))}</summary>'
+                cell.extend(
+                    [nodes.raw("", opening, format="html"), part, nodes.raw("", "</details>", format="html")]
+                )
+            else:
+                cell.append(part)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

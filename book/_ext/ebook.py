@@ -7,6 +7,7 @@ system's Chromium, and the MathML that it makes goes into the file.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import sys
 import unicodedata
@@ -17,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import figures
+import finish
 from bs4 import BeautifulSoup
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -25,7 +27,7 @@ from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).resolve().parents[2]
 MATHJAX = ROOT / "book" / "_static" / "vendor" / "mathjax" / "startup.js"
-STYLE = "gencourse-epub.css"
+SHIPPED = {"gencourse-epub.css", "cover.png"}  # of the static files
 LIVE = "A live figure stands here in the web edition of this book."
 WRAPPED = re.compile(r"\s*\\\[(.*)\\\]\s*", re.S)
 WEB_THEME = ("sphinx_book_theme", "pydata_sphinx_theme", "sphinx_thebe")
@@ -148,9 +150,47 @@ def use_mathml(app: Sphinx) -> None:
         app.config.html_math_renderer = "mathml"
         static = ROOT / "book" / "_static"
         files = (path.relative_to(static).as_posix() for path in static.rglob("*") if path.is_file())
-        app.config.epub_exclude_files = [f"_static/{name}" for name in files if name != STYLE]
+        app.config.epub_exclude_files = [f"_static/{name}" for name in files if name not in SHIPPED]
+        mend(app)
         for listeners in app.events.listeners.values():
             listeners[:] = [one for one in listeners if not one.handler.__module__.startswith(WEB_THEME)]
+
+
+def straight(address: str) -> str:
+    """An address without a way back in it: "book/../chapters/a.xhtml" is "chapters/a.xhtml"."""
+    path, mark, anchor = address.partition("#")
+    return posixpath.normpath(path) + mark + anchor if path else address
+
+
+def described(contents: str, folder: Path) -> str:
+    """The list of an EPUB's files, with what a reader has to know of each: formulas in it, drawings, the cover."""
+
+    def properties(match: re.Match[str]) -> str:
+        text = (folder / match[1]).read_text(encoding="utf-8") if match[1].endswith(".xhtml") else ""
+        words = [name for name, tag in (("mathml", "<math"), ("svg", "<svg")) if tag in text]
+        words += ["cover-image"] if match[1] == "_static/cover.png" else []
+        return match[0] if not words else match[0].replace(" />", f' properties="{" ".join(words)}" />')
+
+    return re.sub(r'<item [^>]*href="([^"]+)" media-type="[^"]+" />', properties, contents)
+
+
+def mend(app: Sphinx) -> None:
+    """Mend what Sphinx lists wrongly: chapters lie in another folder than the first page, and hold formulas."""
+    # mypy: the EPUB's builder has these
+    builder: Any = app.builder
+    list_pages, list_files = builder.get_toc, builder.build_content
+
+    def get_toc() -> None:
+        list_pages()
+        for page in builder.refnodes:
+            page["refuri"] = straight(page["refuri"])
+
+    def build_content() -> None:
+        list_files()
+        file = Path(builder.outdir) / "content.opf"
+        file.write_text(described(file.read_text(encoding="utf-8"), file.parent), encoding="utf-8")
+
+    builder.get_toc, builder.build_content = get_toc, build_content
 
 
 def well_formed(body: str, widths: Mapping[str, int] | None = None) -> str:
@@ -160,7 +200,7 @@ def well_formed(body: str, widths: Mapping[str, int] | None = None) -> str:
         body: the page.
         widths: of pictures by their file's name, where they have more pixels than that.
     """
-    soup = BeautifulSoup(body, "html.parser")
+    soup = BeautifulSoup(finish.accessible(body), "html.parser")
     for image in soup.find_all("img"):
         if width := (widths or {}).get(str(image["src"]).rpartition("/")[2]):
             image["width"] = str(width)
@@ -173,6 +213,9 @@ def well_formed(body: str, widths: Mapping[str, int] | None = None) -> str:
             script.decompose()
     for fold in soup.find_all("details"):
         fold["open"] = "open"
+        summary = fold.find("summary")
+        if summary and summary.find("p"):  # "Show …" and "Hide …": a web page shows one of them
+            summary.string = "The solution" if "BEGIN SOLUTION" in fold.get_text() else "The code"
     for button in soup.find_all(["button", "input"]):
         button.decompose()
     return soup.decode(formatter="minimal")
@@ -192,7 +235,7 @@ def tidy(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree
         context["script_files"] = []
 
 
-def finish(app: Sphinx, failure: Exception | None) -> None:
+def close(app: Sphinx, failure: Exception | None) -> None:
     """Close the browser."""
     CONVERT.close()
 
@@ -203,5 +246,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", set_version)
     app.connect("builder-inited", use_mathml, priority=1)
     app.connect("html-page-context", tidy, priority=950)
-    app.connect("build-finished", finish)
+    app.connect("build-finished", close)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": False}

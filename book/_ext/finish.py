@@ -203,6 +203,11 @@ def address() -> str:
     return f"https://{owner.lower()}.github.io/{name}/" if owner else ""
 
 
+# MathJax's part for those who listen sets an option of its menu, which this book does not load: a warning a page.
+MATHJAX = re.compile(r"(<script>window\.MathJax = \{.*?\})(</script>)")
+NO_MENU = "delete MathJax.config.options.menuOptions; MathJax.startup.defaultReady();"
+
+
 def with_head(text: str, place: str) -> str:
     """A page whose head says what it is about, what it may load, and, if it has an address, where it belongs.
 
@@ -215,8 +220,11 @@ def with_head(text: str, place: str) -> str:
     text = re.sub(r'localStorage\.getItem\("theme"\) \|\| "\w+"', FOLLOWS_SYSTEM, text)
     text = text.replace('data-theme="auto"', 'data-theme="light"', 1)  # until the script above has looked
     text = re.sub(r'(<article class="bd-article"[^>]*>)', rf"\1{WITHOUT_SCRIPT}", text)
+    if place == "genindex.html":  # the book has an index of words
+        text = re.sub(r"(<title>|<h1 id=\"index\">)Index", r"\1Index of the package", text)
+    text = MATHJAX.sub(rf"\1; MathJax.startup = {{ ready() {{ {NO_MENU} }} }};\2", text)
     title = re.search(r"<title>(.*?)</title>", text, re.S)
-    words = html.escape(description(text))
+    words = html.escape(description(text)) or (title[1].strip() if title else "")
     root, up = address(), "../" * place.count("/")
     tags = [
         f'<meta http-equiv="Content-Security-Policy" content="{policy(text)}" />',
@@ -232,6 +240,11 @@ def with_head(text: str, place: str) -> str:
     return text.replace('<meta charset="utf-8" />', '<meta charset="utf-8" />\n    ' + "\n    ".join(tags), 1)
 
 
+FRONT_DOOR = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8" /><title>{title}</title>
+<meta http-equiv="refresh" content="0; url={first}" /><link rel="canonical" href="{root}{first}" />
+</head><body><p><a href="{first}">{title}</a></p></body></html>
+"""
 NOT_FOUND = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8" /><meta name="viewport" content="width=device-width, initial-scale=1" />
 <title>Page not found</title><style>
@@ -275,6 +288,14 @@ def finish(app: Sphinx, failure: Exception | None) -> None:
         change(folder / "sitemap.xml", '<?xml version="1.0" encoding="UTF-8"?>\n' + urls)
 
 
+def front_door(app: Sphinx, failure: Exception | None) -> None:
+    """Lead the book's address to its first page."""
+    if not failure and app.builder.name == "html":
+        first, title = app.builder.get_target_uri(app.config.master_doc), html.escape(app.config.html_title)
+        text = FRONT_DOOR.format(first=first, title=title, root=address())
+        change(Path(app.outdir) / "index.html", text)
+
+
 def change(file: Path, text: str) -> None:
     """Write a file if it is not this text already."""
     if not file.is_file() or file.read_text(encoding="utf-8") != text:
@@ -283,5 +304,6 @@ def change(file: Path, text: str) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    app.connect("build-finished", front_door, priority=100)  # Jupyter Book writes one that lacks a title
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

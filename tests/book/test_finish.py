@@ -64,6 +64,23 @@ def test_the_head_says_what_the_page_is_about(monkeypatch: pytest.MonkeyPatch) -
     assert 'content="https://ada.github.io/course/_static/social.png"' in page
 
 
+def test_mathjax_is_told_of_no_menu() -> None:
+    page = finish.with_head(
+        PAGE.replace("<article", '<script>window.MathJax = {"a": {}}</script><article'), "a.html"
+    )
+    assert "delete MathJax.config.options.menuOptions" in page and page.count("sha256-") == 3
+
+
+def test_the_two_indices_have_two_titles_and_a_listing_is_described_by_its_name() -> None:
+    page = finish.with_head(
+        '<meta charset="utf-8" /><title>Index</title><h1 id="index">Index</h1>', "genindex.html"
+    )
+    assert (
+        page.count("Index of the package") == 5
+        and 'name="description" content="Index of the package"' in page
+    )
+
+
 def test_a_description_ends_at_a_word() -> None:
     text = finish.description(f"<h1>T</h1><p>{'word ' * 100}</p>")
     assert text.endswith("word …") and len(text) <= finish.LONGEST + 2

@@ -18,7 +18,8 @@ CONFIG = """
 extensions = ["myst_nb", "gcbook", "finish"]
 html_theme = "sphinx_book_theme"
 html_theme_options = {"launch_buttons": {"colab_url": "https://colab.research.google.com"}}
-master_doc = "index"
+master_doc = "first"
+html_title = "A & B"
 nb_execution_mode = "off"
 """
 
@@ -35,7 +36,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tu
         source = tmp_path / "source"
         (source / "chapters").mkdir(parents=True)
         (source / "conf.py").write_text(CONFIG, encoding="utf-8")
-        (source / "index.md").write_text("# Book\n\n```{toctree}\nchapters/01_a\n```\n", encoding="utf-8")
+        (source / "first.md").write_text("# Book\n\n```{toctree}\nchapters/01_a\n```\n", encoding="utf-8")
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A\n\nFirst words.")])
         nbformat.write(notebook, source / "chapters" / "01_a.ipynb")
         out = tmp_path / "out"
@@ -60,6 +61,12 @@ def test_without_an_address_no_button_leads_anywhere(built: Callable[[str], tupl
     assert "colab" not in page.lower() and "owner" not in page.lower()
     assert not (folder / "sitemap.xml").exists()
     assert "owner" not in (folder / "404.html").read_text(encoding="utf-8").lower()
+
+
+def test_the_books_address_leads_to_its_first_page(built: Callable[[str], tuple[str, Path]]) -> None:
+    door = (built(ADDRESS)[1] / "index.html").read_text(encoding="utf-8")
+    assert "<title>A &amp; B</title>" in door and 'content="0; url=first.html"' in door
+    assert '<link rel="canonical" href="https://ada.github.io/course/first.html" />' in door
 
 
 def test_with_an_address_the_buttons_lead_to_it(built: Callable[[str], tuple[str, Path]]) -> None:

@@ -124,7 +124,9 @@ class Visit:
         page.on(
             "console",
             lambda message: (
-                self.trouble.append(f"console: {message.text}") if message.type == "error" else None
+                self.trouble.append(f"console: {message.text}")
+                if message.type in {"error", "warning"}
+                else None
             ),
         )
         page.goto(f"{self.base}/{name}", wait_until="load")
