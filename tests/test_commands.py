@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -22,6 +23,7 @@ from gencourse.cli import app
 from gencourse.commands.doctor import Finding
 from gencourse.commands.holes import HOLES, hole
 from gencourse.commands.names import DATA, METHODS, complete_data, complete_method
+from gencourse.commands.pictures import Source
 from gencourse.commands.settings import build, class_of, read_settings, settings_of
 from gencourse.data import load
 from gencourse.data.sources import _LOADERS
@@ -137,7 +139,7 @@ def test_a_run_leaves_what_one_wants_to_see(run: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [float(row["kl"]) for row in rows] == [epoch["kl"] for epoch in history] and len(rows) == 2
     assert methods.load(run / "run.safetensors").shape == (3, 28, 28)
-    for name in ("curves", "samples", "reconstructions"):
+    for name in ("curves", "pictures", "samples", "reconstructions"):
         with Image.open(run / f"{name}.png") as picture:
             assert min(picture.size) > 100
 
@@ -158,8 +160,11 @@ class _Page(HTMLParser):
 def test_the_page_holds_everything_and_asks_for_nothing(run: Path) -> None:
     page = _Page()
     page.feed((run / "index.html").read_text())
-    assert len(page.pictures) == 3 and all(picture["alt"] for picture in page.pictures)
-    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert len(page.pictures) == 4 and all(picture["alt"] for picture in page.pictures)
+    files = {path.name for path in run.iterdir()}
+    assert {"history.csv", "history.json", "config.json", "run.safetensors"} <= set(page.addresses)
+    for address in page.addresses:
+        assert address.startswith("data:image/png;base64,") or address in files
 
 
 def test_a_run_goes_on_and_is_not_overwritten(run: Path, photos: Path, tmp_path: Path) -> None:
@@ -380,3 +385,38 @@ def test_a_fault_of_the_program_says_so_and_is_shown_when_asked_for(
 def test_debug_shows_the_way_of_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENCOURSE_DEBUG", "1")
     assert type(call("sample", "nowhere").exception) is FileNotFoundError
+
+
+# ---- a folder as people have it --------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its folders that take no file are elsewhere")
+def test_a_run_that_cannot_be_written_is_noticed_before_a_picture_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gencourse.commands.pictures.load", lambda *a, **k: pytest.fail("pictures were read"))
+    (tmp_path / "file").touch()
+    for place in (Path("/proc/self/fdinfo/run"), tmp_path / "file" / "run"):
+        done = call("train", "vae", "--out", place)
+        assert done.exit_code == 2 and "no file can be written there" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    call("train", "vae", "--data", "nowhere", "--out", tmp_path / "a" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("n", [20, 45, 60, 130, 199, 200, 1000])
+@pytest.mark.parametrize("held_out", [True, False])
+def test_a_part_of_a_folder_is_held_out_and_enough_to_measure_on(n: int, held_out: bool) -> None:
+    source = Source("folder")
+    rows, others = source._rows(n, held_out).tolist(), source._rows(n, not held_out).tolist()
+    assert sorted(rows + others) == list(range(n))
+    out = rows if held_out else others
+    assert n / 11 < len(out) <= n / 3 and (len(out) >= 20 or n < 60)
+
+
+def test_all_files_that_cannot_be_read_are_named_at_once(photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "photos")
+    for number in range(3):
+        (tmp_path / "photos" / "a" / f"x{number}.png").write_text("no picture")
+    done = call("train", "vae", "--data", tmp_path / "photos", "--out", tmp_path / "run")
+    assert done.exit_code == 2 and all(f"x{number}.png" in done.stderr for number in range(3))

@@ -58,6 +58,10 @@ def sentences(verb: _Verb) -> _Verb:
             fail(str(error), FAILED)
         except (ValueError, TypeError, OSError, NotImplementedError) as error:
             sentence = " ".join(str(error).split())
+            if (
+                isinstance(error, OSError) and error.filename is not None
+            ):  # the system's own words, and numbers
+                sentence = f"{str(error.filename)!r} cannot be used ({error.strerror}): give another path."
             if _meant(error):
                 fail(sentence)
             fail(

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "evaluate"]
 
-Pictures = Annotated[int, typer.Option(min=20, help="Measure on so many held-out pictures, at most.")]
+LEAST = 20  # pictures that the panel measures on
+Pictures = Annotated[int, typer.Option(min=LEAST, help="Measure on so many held-out pictures, at most.")]
 
 
 def evaluate(
@@ -80,6 +81,11 @@ def _measured(found: Trained, pictures: int, seed: int) -> dict[str, Any]:
     from gencourse.evaluation import panel
 
     test = found.source.test()
+    if len(test) < LEAST:
+        raise ValueError(
+            f"{found.source.data} has {len(test)} pictures to measure on, and {LEAST} are the least: give --data, a "
+            "folder with more."
+        )
     measured = panel(found.method, test, found.source.few(), pictures=pictures, seed=seed)
     return {
         "run": found.name,

@@ -17,6 +17,7 @@ from gencourse.data.stream import PictureStream
 __all__ = ["Source", "largest"]
 
 _EVERY = 10  # of a folder, every tenth picture is held out
+_LEAST = 20  # or more of them, if that would be too few to measure on: up to a third
 LARGEST = 256
 
 
@@ -69,7 +70,7 @@ class Source:
         return data if isinstance(data, ImageDataset) else _first(data)
 
     def test(self) -> ImageDataset:
-        """The pictures to measure on: a data set's test part, every tenth picture of a folder."""
+        """The pictures to measure on: a data set's test part; of a folder every tenth picture, of a small one more."""
         if self.named:
             return self._sized(load(self.data, split="test"))
         if self.streamed:
@@ -90,7 +91,8 @@ class Source:
         rows = torch.arange(n)
         if n < 2 * _EVERY:
             return rows  # too few to hold any out
-        return rows[(rows % _EVERY == _EVERY - 1) == held_out]
+        every = min(_EVERY, max(3, n // _LEAST))
+        return rows[(rows % every == every - 1) == held_out]
 
     def _need_folder(self) -> None:
         if not Path(self.data).exists():

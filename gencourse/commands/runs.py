@@ -7,10 +7,12 @@ import csv
 import html
 import io
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import torch
 from torch import Tensor
@@ -105,12 +107,14 @@ def write_history(folder: Path, history: History) -> None:
 
 
 def write_pictures(folder: Path, method: Method, history: History, test: ImageDataset) -> dict[str, str]:
-    """Curves, samples and reconstructions, as far as the method can make them.
+    """Curves, held-out pictures, samples and reconstructions, as far as the method can make them.
 
     Returns:
         What it cannot do, to the sentence that says why.
     """
     _curves(folder / "curves.png", history)
+    x, _ = next(iter(test.batches(min(64, len(test)))))
+    save_grid(x, folder / "pictures.png")
     missing = {}
     try:
         drawn = method.sample(64, torch.Generator(method.device).manual_seed(0))
@@ -173,17 +177,38 @@ def _curves(path: Path, history: History) -> None:
 # ---- the page --------------------------------------------------------------------------------------------
 
 _STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem; }
-img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
+:root { color-scheme: light dark; --quiet: #595959; --line: #8885; --card: #fff; }
+body { font: 1rem/1.55 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0; overflow-wrap: anywhere; }
+h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; border-bottom: 1px solid var(--line); }
+header p { color: var(--quiet); margin: .3rem 0 0; }
+figure { margin: 0 0 1.25rem; }
+figcaption { color: var(--quiet); font-size: .9rem; margin-top: .35rem; }
+img { display: block; max-width: 100%; height: auto; border-radius: 6px; background: var(--card); }
 img.pixels { image-rendering: pixelated; width: 36rem; }
-div.wide { overflow-x: auto; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1.25rem; }
+.wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .15rem .7rem; border-bottom: 1px solid #8884; }
-th:first-child, table.words th:last-child, table.words td:last-child { text-align: left; }
+th, td { text-align: right; padding: .2rem .8rem; border-bottom: 1px solid var(--line); vertical-align: top; }
+table.words th:last-child, table.words td:last-child { text-align: left; }
+table.words td:last-child { min-width: 12rem; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
-code { background: #8882; padding: .1rem .3rem; border-radius: 3px; overflow-wrap: anywhere; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.25rem; margin: 0; }
+dt { color: var(--quiet); }
+dd { margin: 0; overflow-wrap: anywhere; }
+code, pre { font: .9em/1.6 ui-monospace, monospace; background: #8882; border-radius: 4px; }
+code { padding: .1rem .3rem; overflow-wrap: anywhere; }
+pre { padding: .6rem .8rem; margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+summary { cursor: pointer; padding: .4rem 0; }
+@media (max-width: 34rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; } }
+@media (prefers-color-scheme: dark) {
+  :root { --quiet: #b0b0b0; --card: #000; }
+  a { color: #8ab4f8; }
+  img.chart { filter: invert(.93) hue-rotate(180deg); background: #fff; }
+}
 """
+
+_LONG = 12  # epochs: a longer history is folded
 
 
 def write_page(
@@ -203,7 +228,24 @@ def write_page(
         figures: measured ones, if there are any.
     """
     title = f"{config['method']} on {Path(config['data']['data']).name}"
-    parts = [f"<h1>{html.escape(title)}</h1>", _about(config, history)]
+    shape = "×".join(map(str, config["shape"]))
+    summary = (
+        f"{config['pictures']} pictures of {shape}, {len(history)} epochs in {_duration(history.seconds)}"
+    )
+    parts = [f"<header>\n<h1>{html.escape(title)}</h1>\n<p>{summary}</p>\n</header>"]
+    real = _picture(folder / "pictures.png", "Real pictures, held out from training", "pixels")
+    parts.append("<h2>Samples</h2>")
+    if "samples" in missing:
+        parts.append(f"<p>{html.escape(missing['samples'])}</p>")
+    else:
+        drawn = _picture(folder / "samples.png", "Pictures drawn from the trained method", "pixels")
+        parts.append(f'<div class="pair">\n{drawn}\n{real}\n</div>')
+    parts.append("<h2>Reconstructions</h2>")
+    if "reconstructions" in missing:
+        parts.append(f"<p>{html.escape(missing['reconstructions'])}</p>")
+    else:
+        words = "Held-out pictures, each row above its reconstructions"
+        parts.append(_picture(folder / "reconstructions.png", words, "pixels"))
     if figures:
         from gencourse.evaluation import MEANING
 
@@ -211,23 +253,19 @@ def write_page(
         rows = [(name, f"{value:.4g}", MEANING.get(name, "")) for name, value in figures.items()]
         parts.append(_table(("figure", "value", "what it is"), rows, words=True))
     parts.append("<h2>Training</h2>")
-    parts.append(_picture(folder / "curves.png", "Means of each recorded quantity over the epochs", ""))
-    for name, words in (
-        ("samples", "Pictures drawn from the trained method"),
-        ("reconstructions", "Held-out pictures, each row above its reconstructions"),
-    ):
-        parts.append(f"<h2>{name.capitalize()}</h2>")
-        if name in missing:
-            parts.append(f"<p>{html.escape(missing[name])}</p>")
-        else:
-            parts.append(_picture(folder / f"{name}.png", words, "pixels"))
-    parts.append("<h2>History</h2>")
+    parts.append(_picture(folder / "curves.png", "Means of each recorded quantity over the epochs", "chart"))
     names = [*history.names, "seconds"]
-    table = [
-        (str(n), *(f"{epoch[name]:.4g}" if name in epoch else "" for name in names))
-        for n, epoch in enumerate(history.epochs, start=1)
-    ]
-    parts.append(_table(("epoch", *names), table))
+    table = _table(
+        ("epoch", *names),
+        [
+            (str(n), *(f"{epoch[name]:.4g}" if name in epoch else "" for name in names))
+            for n, epoch in enumerate(history.epochs, start=1)
+        ],
+    )
+    opened = " open" if len(history) <= _LONG else ""
+    parts.append(f"<details{opened}><summary>Every epoch in numbers</summary>\n{table}\n</details>")
+    parts.append(f"<h2>How it was made</h2>\n{_about(config)}")
+    parts.append(f"<h2>Go on</h2>\n{_go_on(folder, missing)}")
     page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -240,27 +278,46 @@ def write_page(
     return path
 
 
-def _about(config: dict[str, Any], history: History) -> str:
+def _about(config: dict[str, Any]) -> str:
     facts = {
         "command": config["command"],
-        "pictures": f"{config['pictures']} of {'×'.join(map(str, config['shape']))}",
         "settings": ", ".join(f"{k} = {v}" for k, v in config["settings"].items()) or "the method's own",
         "training": ", ".join(f"{k} = {v}" for k, v in config["training"].items() if v is not None),
+        "pictures from": config["data"]["data"],
         "ran on": f"{config['device']}, torch {config['torch']}, gencourse {config['gencourse']}",
-        "time": f"{len(history)} epochs in {history.seconds:.0f} s",
     }
     rows = "".join(
-        f"<dt><strong>{name}</strong></dt><dd>{'<code>' * (name == 'command')}{html.escape(text)}"
-        f"{'</code>' * (name == 'command')}</dd>"
+        f"<dt>{name}</dt><dd>{'<code>' * (name == 'command')}{html.escape(text)}"
+        f"{'</code>' * (name == 'command')}</dd>\n"
         for name, text in facts.items()
     )
-    return f"<dl>{rows}</dl>"
+    return f"<dl>\n{rows}</dl>"
+
+
+def _go_on(folder: Path, missing: dict[str, str]) -> str:
+    """What to type next, and the files of the run."""
+    run = shlex.quote(str(folder))
+    verbs = [("samples", f"gencourse sample {run} --n 100")]
+    verbs += [("reconstructions", f"gencourse reconstruct {run}"), ("", f"gencourse evaluate {run}")]
+    lines = [line for needs, line in verbs if needs not in missing]
+    names = [path.name for path in sorted(folder.iterdir()) if path.is_file() and path.name != "index.html"]
+    links = ", ".join(f'<a href="{quote(name)}">{html.escape(name)}</a>' for name in names)
+    typed = html.escape("\n".join(lines))
+    longer = "The same command with more epochs and <code>--resume</code> trains longer."
+    return f"<pre>{typed}</pre>\n<p>{longer} Files: {links}.</p>"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _picture(path: Path, words: str, kind: str) -> str:
     data = base64.b64encode(path.read_bytes()).decode()
     alt = html.escape(words, quote=True)
-    return f'<p>{alt}.</p>\n<img class="{kind}" alt="{alt}" src="data:image/png;base64,{data}">'
+    source = f"data:image/png;base64,{data}"
+    return f'<figure><img class="{kind}" alt="{alt}" src="{source}"><figcaption>{alt}.</figcaption></figure>'
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]], *, words: bool = False) -> str:
@@ -271,7 +328,9 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]], *, words: bool = 
     )
     kind = ' class="words"' if words else ""
     inside = f"<thead><tr>{top}</tr></thead>\n<tbody>\n{body}</tbody>"
-    return f'<div class="wide"><table{kind}>\n{inside}\n</table></div>'
+    # what can be moved sideways can be moved with the keyboard, too
+    label = 'role="region" tabindex="0" aria-label="Table"'
+    return f'<div class="wide" {label}><table{kind}>\n{inside}\n</table></div>'
 
 
 def as_text(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import shlex
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any
 
 import typer
@@ -110,6 +112,8 @@ def train(
             f"--out is {str(out)!r}, which holds a run: add --resume to go on with it, or give another folder."
         )
 
+    _need_place(out)
+
     import torch
 
     import gencourse
@@ -144,7 +148,7 @@ def train(
         "pictures": len(pictures),
         "shape": list(pictures.shape),
         "training": {**options, "augment": augment},
-        "command": " ".join(["gencourse", *sys.argv[1:]]),
+        "command": shlex.join(["gencourse", *sys.argv[1:]]),
         "gencourse": gencourse.__version__,
         "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
@@ -195,3 +199,17 @@ def train(
         },
         f"{len(history)} epochs in {history.seconds:.0f} s. Look at {page}",
     )
+
+
+def _need_place(out: Path) -> None:
+    """See that files can be written there, before anything is read or learnt; leave no trace."""
+    made = [path for path in (out, *out.parents) if not path.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=out).close()
+    except OSError as error:
+        fail(f"--out is {str(out)!r}: no file can be written there ({error.strerror}); give another folder.")
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):
+                path.rmdir()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gencourse.data.dataset import ImageDataset
+from gencourse.data.idx import DamagedFileError
 from gencourse.data.parts import class_names
 from gencourse.data.pictures import SUFFIXES, check_background, check_white, read_bytes
 from gencourse.errors import need_whole, shown
@@ -56,7 +57,8 @@ def load_folder(
         FileNotFoundError: the folder does not exist or has no picture in it.
         ValueError: an argument cannot be used, a sub-folder is not among the classes, it cannot be told which
             value is white, or the pictures would not fit into memory (told before one is read).
-        DamagedFileError: a file with a picture's name cannot be read as a picture, or is too large.
+        DamagedFileError: files with a picture's name cannot be read as pictures, or are too large; all of them are
+            named.
     """
     check_form(size, channels)
     colour = check_background(background)
@@ -66,9 +68,25 @@ def load_folder(
     _need_memory(found.root, len(found.files), shape)
     # made once, in its final form, and filled in: the peak is little more than the data themselves
     images = np.empty((len(found.files), *shape), dtype=np.uint8)
+    damaged: dict[Path, DamagedFileError] = {}
     for row, path in enumerate(found.files):
-        images[row] = read_bytes(path, shape, colour, white)
+        try:
+            images[row] = read_bytes(path, shape, colour, white)
+        except DamagedFileError as error:  # go on: one message for all of them
+            damaged[path] = error
+    if damaged:
+        raise _all_of(damaged)
     return ImageDataset(torch.from_numpy(images), found.labels, found.root.resolve().name, found.classes)
+
+
+def _all_of(damaged: dict[Path, DamagedFileError], most: int = 9) -> DamagedFileError:
+    """One error for all files that cannot be read; it tells why of the first."""
+    (_, first), *others = damaged.items()
+    if not others:
+        return first
+    names = ", ".join(str(path) for path, _ in others[:most])
+    more = f", and {len(others) - most} more" if len(others) > most else ""
+    return DamagedFileError(f"{first} The same holds for {len(others)} of the others: {names}{more}.")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed import PrefixStore
 from torch.overrides import TorchFunctionMode
 
 from gencourse.errors import need_tensor, need_whole
@@ -69,8 +68,11 @@ class Processes:
         if not dist.is_initialized():
             if not dist.is_torchelastic_launched() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
                 return cls()
+            # here: a torch without distributed has none
+            from torch.distributed.rendezvous import rendezvous
+
             with _reached():
-                store, rank, count = next(dist.rendezvous("env://", timeout=_TIMEOUT))
+                store, rank, count = next(rendezvous("env://", timeout=_TIMEOUT))
                 dist.init_process_group(
                     "nccl" if device.type == "cuda" else "gloo",
                     store=_of_this_start(store, rank, count),
@@ -277,7 +279,7 @@ class OwnRows(TorchFunctionMode):
         return None
 
 
-def _of_this_start(store: dist.Store, rank: int, count: int) -> dist.Store:
+def _of_this_start(store: Any, rank: int, count: int) -> Any:
     """The part of torchrun's store that belongs to these processes alone.
 
     torchrun keeps one store over all restarts, and in it the addresses of processes that are gone: gloo would wait for
@@ -289,7 +291,7 @@ def _of_this_start(store: dist.Store, rank: int, count: int) -> dist.Store:
         store.set(f"gencourse asks {rank}", name)
         name = store.get(f"gencourse answers {name}").decode()  # waits for it
         store.set(f"gencourse {name} heard {rank}", "")
-        return PrefixStore(name, store)
+        return dist.PrefixStore(name, store)  # type: ignore[attr-defined]  # torch says so in its C++ part
     missing, end = set(range(1, count)), time.monotonic() + _TIMEOUT.total_seconds()
     while missing:
         for other in missing:
@@ -300,7 +302,7 @@ def _of_this_start(store: dist.Store, rank: int, count: int) -> dist.Store:
         if time.monotonic() > end:
             raise RuntimeError(f"process {min(missing)} did not come")
         time.sleep(0.02)
-    return PrefixStore(name, store)
+    return dist.PrefixStore(name, store)  # type: ignore[attr-defined]  # the same
 
 
 def _share() -> float:
