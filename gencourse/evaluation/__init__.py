@@ -2,6 +2,7 @@
 
 from gencourse.evaluation.anomaly import auroc, threshold_at
 from gencourse.evaluation.baselines import PCA, CodeMixture, MeanPicture, conditional_mean
+from gencourse.evaluation.checkup import check_judge, check_modes, check_seeds
 from gencourse.evaluation.classifier import (
     CLASSIFIER_WEIGHTS,
     DigitClassifier,
@@ -40,6 +41,9 @@ __all__ = [
     "MeanPicture",
     "Panel",
     "auroc",
+    "check_judge",
+    "check_modes",
+    "check_seeds",
     "choose_sigma",
     "class_entropy",
     "classifier_distance",
