@@ -413,6 +413,9 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "kernel_distance": lambda: dict(a=numbers(6, 2), b=numbers(7, 2)),
         "precision_recall": lambda: dict(real=numbers(6, 2), fake=numbers(7, 2)),
         "mode_coverage": lambda: dict(labels=labels(6)),
+        "check_judge": lambda: dict(real_logits=numbers(6), fake_logits=numbers(7)),
+        "check_modes": lambda: dict(labels=labels(6)),
+        "check_seeds": lambda: dict(values=(1.0, 2.0, 4.0), gain=0.5),
         "class_entropy": lambda: dict(labels=labels(6)),
         "parzen_log_likelihood": lambda: dict(samples=numbers(6, 2), data=numbers(5, 2), sigma=0.5),
         "choose_sigma": lambda: dict(samples=numbers(6, 2), validation=numbers(5, 2), sigmas=(0.2, 0.5)),
@@ -571,6 +574,17 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             stop_after=2,
             on_epoch=nothing,
             checkpoint=new_path(".safetensors"),
+        ),
+        **{
+            name: lambda: dict(
+                method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2)
+            )
+            for name in ("check_data", "check_gradients", "check_rate")
+        },
+        "check_one_batch": lambda: dict(
+            method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
+            steps=10,
+            watch="autoencoder",
         ),
         "find_learning_rate": lambda: dict(
             method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),

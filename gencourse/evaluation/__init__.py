@@ -2,6 +2,7 @@
 
 from gencourse.evaluation.anomaly import anomaly_scores, auroc, threshold_at
 from gencourse.evaluation.baselines import PCA, CodeMixture, MeanPicture, conditional_mean
+from gencourse.evaluation.checkup import check_judge, check_modes, check_seeds
 from gencourse.evaluation.classifier import (
     CLASSIFIERS,
     Judge,
@@ -46,6 +47,9 @@ __all__ = [
     "PictureClassifier",
     "anomaly_scores",
     "auroc",
+    "check_judge",
+    "check_modes",
+    "check_seeds",
     "choose_sigma",
     "class_entropy",
     "classifier_distance",

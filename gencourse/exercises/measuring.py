@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gencourse.evaluation import psnr
 from gencourse.exercises.engine import Exercise, Right, Wrong
-from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, plain, random
+from gencourse.exercises.numbers import NotYet, agree, close, expect, number, parts, plain, random, slopes
 
 __all__ = ["EXERCISES"]
 
@@ -590,4 +591,341 @@ def jackknife(estimate, rows):
     ),
 )
 
-EXERCISES = (_INTERVAL, _TRIALS, _CHOOSE, _LIMIT, _PERMUTE, _JACKKNIFE)
+# --- 7.7 -------------------------------------------------------------------------------------------------
+
+_EATEN = (
+    "Your function takes points out of the list that it reads: who asks next finds fewer. Leave it whole."
+)
+_LOST = "Your shares do not add up to 1: some points were never counted, or some twice."
+_COUNTS = "Those are counts. A share is a count divided by the number of points."
+_DENSITY = "That is a density: shares divided by the width of a cell. Return the shares."
+
+
+def _check_shares(shares: Callable[[list[float], int], Any]) -> None:
+    hint = "Return a list of shares, one for each cell."
+    for n, bins in ((30, 5), (7, 3), (23, 8)):
+        points = torch.sigmoid(random(n, seed=n)).tolist()
+        given = list(points)
+        found = torch.stack([number(share, hint) for share in parts(shares(given, bins), bins, hint)])
+        expect(given == points, _EATEN)
+        counts = torch.tensor([int(bins * p) for p in points]).bincount(minlength=bins).float()
+        for mistaken, told in ((counts, _COUNTS), (bins * counts / n, _DENSITY)):
+            expect(not close(found, mistaken), told)
+        expect(close(found.sum(), 1.0), _LOST)
+        expect(close(found, counts / n), f"Cell k holds the points from k/{bins} up to (k + 1)/{bins}.")
+
+
+_SHARES = Exercise(
+    number="7.7",
+    title="Find the slip: who reads must not take",
+    level=1,
+    minutes=10,
+    answer="shares",
+    hints=(
+        "What does the list hold after your function was called? And what does the next call see?",
+        "Count the point p in cell int(bins * p), and leave the list as it is.",
+        "return [count / len(points) for count in counts]",
+    ),
+    check=_check_shares,
+    stub='''
+def shares(points, bins):
+    """Share of the points in each of `bins` equal cells of [0, 1), a list that adds up
+    to 1; points is a list of numbers in [0, 1), and others will read it after you.
+    """
+    raise NotImplementedError
+''',
+    solution='''
+def shares(points, bins):
+    """Share of the points in each of `bins` equal cells of [0, 1), a list that adds up
+    to 1; points is a list of numbers in [0, 1), and others will read it after you.
+    """
+    counts = [0] * bins
+    for point in points:
+        counts[int(bins * point)] += 1
+    return [count / len(points) for count in counts]
+''',
+    wrong=(
+        Wrong(
+            _EATEN,
+            code="""
+            def shares(points, bins):
+                counts, n = [0] * bins, len(points)
+                while points:
+                    counts[int(bins * points.pop())] += 1
+                return [count / n for count in counts]
+            """,
+        ),
+        Wrong(
+            _LOST,  # the slip as it was found, on a copy: what is taken away moves up what is still to be read
+            code="""
+            def shares(points, bins):
+                counts, left = [0] * bins, list(points)
+                for start in range(0, len(points), 2):
+                    for point in left[start : start + 2]:
+                        counts[int(bins * point)] += 1
+                    del left[start : start + 2]
+                return [count / len(points) for count in counts]
+            """,
+        ),
+        Wrong(_COUNTS, edit=("count / len(points)", "count")),
+        Wrong(_DENSITY, edit=("count / len(points)", "bins * count / len(points)")),
+        Wrong("Cell k holds the points", edit=("int(bins * point)", "int(bins * point) - 1")),
+        Wrong("Return a list of shares", edit=("for count in counts]", "for count in counts[1:]]")),
+    ),
+    also_right=(
+        Right(
+            code="""
+            def shares(points, bins):
+                cells = (bins * torch.tensor(points)).long()
+                return cells.bincount(minlength=bins) / len(points)
+            """
+        ),
+    ),
+)
+
+# --- 7.8 -------------------------------------------------------------------------------------------------
+
+_HALF = (
+    "A factor before −log D changes the weight of the term, not where it is least: that is still D = 1. The "
+    "label t also needs the other term."
+)
+_SWAPPED = "t is the weight of −log D, and 1 − t that of −log(1 − D): yours are exchanged."
+_SUMMED = "Take the mean over the batch, not the sum."
+_OVERFLOW = "At a large logit your loss is not finite: take softplus or a loss that is written in the logit."
+
+
+def _check_smoothed(smoothed: Callable[[Tensor, float], Any]) -> None:
+    for n, target in ((6, 0.9), (5, 0.95), (8, 0.7)):
+        a = (2 * random(n, seed=n)).requires_grad_()
+        up, down = torch.nn.functional.softplus(-a), torch.nn.functional.softplus(a)
+        right = (target * up + (1 - target) * down).mean()
+        found = number(smoothed(a, target))
+        agree(
+            found,
+            right,
+            f"With the label {target} it is {float(right.detach()):.4f} for the check's logits; yours is "
+            f"{float(found.detach()):.4f}.",
+            ((target * up).mean(), _HALF),
+            (((1 - target) * up + target * down).mean(), _SWAPPED),
+            (n * right, _SUMMED),
+        )
+        expect(
+            close(slopes(found, a)[0], slopes(right, a)[0]),
+            "The value is right, but its gradient does not reach the logits.",
+        )
+    far = smoothed(torch.tensor([300.0, -300.0]), 0.9)
+    expect(close(number(far), 150.0), _OVERFLOW)
+
+
+_SMOOTHED = Exercise(
+    number="7.8",
+    title="Find the slip: half a smoothing",
+    level=2,
+    minutes=15,
+    answer="smoothed",
+    hints=(
+        "For which D is −0.95 log D least? And for which should the loss be least?",
+        "Cross-entropy with the label t is −t log D − (1 − t) log(1 − D). Write both logarithms by the logit.",
+        "return (target * softplus(-logits) + (1 - target) * softplus(logits)).mean()",
+    ),
+    check=_check_smoothed,
+    stub='''
+def smoothed(logits, target):
+    """The judge's loss on real samples with the label `target` in place of 1, mean over
+    the batch: least where D = σ(logits) is target. Finite for all finite logits.
+    """
+    raise NotImplementedError
+''',
+    solution='''
+def smoothed(logits, target):
+    """The judge's loss on real samples with the label `target` in place of 1, mean over
+    the batch: least where D = σ(logits) is target. Finite for all finite logits.
+    """
+    softplus = nn.functional.softplus
+    return (target * softplus(-logits) + (1 - target) * softplus(logits)).mean()
+''',
+    wrong=(
+        Wrong(_HALF, edit=(" + (1 - target) * softplus(logits)", "")),
+        Wrong(
+            _SWAPPED,
+            edit=(
+                "softplus(-logits) + (1 - target) * softplus(logits)",
+                "softplus(logits) + (1 - target) * softplus(-logits)",
+            ),
+        ),
+        Wrong(_SUMMED, edit=(".mean()", ".sum()")),
+        Wrong(
+            _OVERFLOW,
+            code="""
+            def smoothed(logits, target):
+                d = torch.sigmoid(logits)
+                return -(target * d.log() + (1 - target) * (1 - d).log()).mean()
+            """,
+        ),
+        Wrong("With the label 0.9 it is", edit=("(1 - target) *", "(1 + target) *")),
+        Wrong("The value is right, but", edit=(".mean()", ".mean().detach()")),
+    ),
+    also_right=(
+        Right(
+            code="""
+            def smoothed(logits, target):
+                wanted = torch.full_like(logits, target)
+                return nn.functional.binary_cross_entropy_with_logits(logits, wanted)
+            """
+        ),
+    ),
+)
+
+# --- 7.9 -------------------------------------------------------------------------------------------------
+
+_BARE = "Your test passes a function that always returns 0: does it use the outcome of its comparison?"
+_STRICTER = "Your test rejects a right function. Compare up to rounding."
+_OWN_ERROR = (
+    "Your test ends in an error, so it tells nothing: keep pixels in [0, 1], and return True or False."
+)
+_NO_ANSWER = "Return True or False."
+
+
+def _psnr_by(mean_square: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda x_hat, x: -10 * mean_square(x_hat, x).log10().mean()
+
+
+def _each(x_hat: Tensor, x: Tensor) -> Tensor:
+    return (x_hat - x).square().flatten(1).mean(1)
+
+
+_RIGHT_PSNR: tuple[Callable[[Tensor, Tensor], Any], ...] = (
+    psnr,
+    _psnr_by(_each),
+    lambda x_hat, x: sum(-10 * math.log10(float(mse)) for mse in _each(x_hat, x)) / len(x),
+)
+_WRONG_PSNR: tuple[tuple[str, Callable[[Tensor, Tensor], Any]], ...] = (
+    ("takes the natural logarithm", lambda x_hat, x: -10 * _each(x_hat, x).log().mean()),
+    ("has the wrong sign", lambda x_hat, x: 10 * _each(x_hat, x).log10().mean()),
+    ("forgets to square the error", _psnr_by(lambda x_hat, x: (x_hat - x).abs().flatten(1).mean(1))),
+    (
+        "adds the squares up and takes no mean",
+        _psnr_by(lambda x_hat, x: (x_hat - x).square().flatten(1).sum(1)),
+    ),
+    (
+        "squares the mean error, in which errors of both signs cancel",
+        _psnr_by(lambda x_hat, x: (x_hat - x).flatten(1).mean(1).square()),
+    ),
+    (
+        "takes the largest error of a picture for all",
+        _psnr_by(lambda x_hat, x: (x_hat - x).square().flatten(1).amax(1)),
+    ),
+    ("looks at the first picture only", _psnr_by(lambda x_hat, x: _each(x_hat[:1], x[:1]))),
+    ("looks at the last picture only", _psnr_by(lambda x_hat, x: _each(x_hat[-1:], x[-1:]))),
+    (
+        "takes the mean over pictures before the logarithm",
+        _psnr_by(lambda x_hat, x: _each(x_hat, x).mean()),
+    ),
+    (
+        "divides by one pixel too few",
+        _psnr_by(lambda x_hat, x: _each(x_hat, x) * x[0].numel() / max(x[0].numel() - 1, 1)),
+    ),
+)
+
+
+def _passes(test: Callable[[Any], Any], metric: Callable[[Tensor, Tensor], Any]) -> bool:
+    """What a learner's test says of a function."""
+    try:
+        found = test(metric)
+    except (NotImplementedError, NotYet):  # the stub, or no answer
+        raise
+    except AssertionError:  # the other way to say no
+        return False
+    except Exception:
+        raise NotYet(_OWN_ERROR) from None
+    expect(isinstance(found, bool) or (isinstance(found, Tensor) and found.dtype == torch.bool), _NO_ANSWER)
+    return bool(number(found, _NO_ANSWER))
+
+
+def _check_is_right(is_right: Callable[[Callable[[Tensor, Tensor], Any]], Any]) -> None:
+    expect(not _passes(is_right, lambda x_hat, x: torch.zeros(())), _BARE)
+    expect(all(_passes(is_right, metric) for metric in _RIGHT_PSNR), _STRICTER)
+    for slip, metric in _WRONG_PSNR:
+        expect(not _passes(is_right, metric), f"Your test passes a function that {slip}.")
+
+
+_IS_RIGHT = Exercise(
+    number="7.9",
+    title="Find the slip: a test that cannot fail",
+    level=4,
+    minutes=25,
+    answer="is_right",
+    hints=(
+        "What would your test say if psnr always returned 0? And if it looked at the first picture only?",
+        "Take a case whose answer you know on paper: pictures with different errors, of both signs, and pixels "
+        "without any.",
+        "return abs(float(psnr(x + error, x)) - 20) < 1e-3",
+    ),
+    check=_check_is_right,
+    stub='''
+def is_right(psnr):
+    """True if psnr(x_hat, x) is the mean over pictures of 10 log10(1 / MSE), and False
+    if it is anything else; pictures (B, C, H, W) in [0, 1], MSE over a picture's pixels.
+    """
+    raise NotImplementedError
+''',
+    solution='''
+def is_right(psnr):
+    """True if psnr(x_hat, x) is the mean over pictures of 10 log10(1 / MSE), and False
+    if it is anything else; pictures (B, C, H, W) in [0, 1], MSE over a picture's pixels.
+    """
+    x = torch.full((2, 1, 3, 4), 0.5)
+    # half of the pixels are right; errors of both signs, twice as large in one picture
+    error = torch.zeros_like(x)
+    error[0, :, :, 2], error[0, :, :, 3] = 0.1, -0.1
+    error[1] = 2 * error[0]
+    # MSE 0.005 and 0.02: 23.01 dB and 16.99 dB
+    return abs(float(psnr(x + error, x)) - 20) < 1e-3
+''',
+    wrong=(
+        Wrong(
+            _BARE,
+            edit=(
+                "return abs(float(psnr(x + error, x)) - 20) < 1e-3",
+                "abs(float(psnr(x + error, x)) - 20) < 1e-3\n    return True",
+            ),
+        ),
+        Wrong(
+            _STRICTER,
+            edit=("abs(float(psnr(x + error, x)) - 20) < 1e-3", "float(psnr(x + error, x)) == 20"),
+        ),
+        Wrong(_OWN_ERROR, edit=("0.1, -0.1", "0.9, -0.9")),
+        Wrong(_NO_ANSWER, edit=("- 20) < 1e-3", "- 20)")),
+        Wrong("Your test passes a function that divides by one pixel", edit=("1e-3", "0.5")),
+        Wrong(
+            "Your test passes a function that adds the squares",
+            code="""
+            def is_right(psnr):
+                x, x_hat = torch.full((1, 1, 1, 1), 0.5), torch.full((1, 1, 1, 1), 0.6)
+                return abs(float(psnr(x_hat, x)) - 20) < 1e-3
+            """,
+        ),
+        Wrong(
+            "Your test passes a function that squares the mean error",
+            code="""
+            def is_right(psnr):
+                x = torch.full((2, 1, 3, 4), 0.5)
+                return abs(float(psnr(x + 0.1, x)) - 20) < 1e-3
+            """,
+        ),
+    ),
+    also_right=(
+        Right(
+            code="""
+            def is_right(psnr):
+                x, x_hat = torch.rand(2, 3, 2, 5, 4, generator=torch.Generator().manual_seed(0))
+                x_hat[0] = 0.5 * x_hat[0] + 0.5 * x[0]
+                mse = [(a - b).square().mean().item() for a, b in zip(x, x_hat)]
+                assert abs(float(psnr(x_hat, x)) + 10 / 3 * sum(math.log10(m) for m in mse)) < 1e-3
+                return True
+            """
+        ),
+    ),
+)
+
+EXERCISES = (_INTERVAL, _TRIALS, _CHOOSE, _LIMIT, _PERMUTE, _JACKKNIFE, _SHARES, _SMOOTHED, _IS_RIGHT)

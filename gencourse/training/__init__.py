@@ -9,6 +9,7 @@ from gencourse.training.checkpoint import (
     save_weights,
     write_checkpoint,
 )
+from gencourse.training.checkup import check_data, check_gradients, check_one_batch, check_rate
 from gencourse.training.find_rate import RateTest, find_learning_rate
 from gencourse.training.fit import Batches, choose_device, fit
 from gencourse.training.history import History
@@ -42,7 +43,11 @@ __all__ = [
     "amdahl",
     "best_learning_rate",
     "built_with",
+    "check_data",
     "check_destination",
+    "check_gradients",
+    "check_one_batch",
+    "check_rate",
     "choose_device",
     "find_learning_rate",
     "fit",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gencourse.data import as_dataset
-from gencourse.errors import need_kind, need_number, need_seed, need_size, shown
+from gencourse.errors import need_kind, need_number, need_seed, need_size
 from gencourse.training.method import Method, seeded
-from gencourse.training.trial import endless
+from gencourse.training.trial import endless, need_watch
 from gencourse.training.update import NonFiniteLossError, update_for
 
 __all__ = ["RateTest", "find_learning_rate"]
@@ -77,14 +77,7 @@ def find_learning_rate(
     need_size("steps", steps, 10)
     need_size("batch_size", batch_size)
     need_seed("seed", seed)
-    if watch is not None:
-        need_kind("watch", watch, str, "the name of a recorded loss")
-    players = list(method.players())
-    if watch is None and len(players) > 1:
-        raise ValueError(
-            f"watch is None: {type(method).__name__} has the players {', '.join(players)}, so say which recorded loss "
-            "should fall."
-        )
+    need_watch(method, watch)
     trial = copy.deepcopy(method).train()
     method.accepts(*next(endless(data, 1, "cpu", 0)))
     update = update_for(trial)
@@ -100,9 +93,7 @@ def find_learning_rate(
                 update.check()
             except NonFiniteLossError:
                 break
-            watch = next(iter(record)) if watch is None else watch
-            if watch not in record:
-                raise ValueError(f"watch is {shown(watch)}: what is recorded is {', '.join(record)}.")
+            watch = need_watch(method, watch, record)
             mean = _SMOOTH * mean + (1 - _SMOOTH) * float(record[watch])
             smooth = mean / (1 - _SMOOTH ** (step + 1))
             if not math.isfinite(smooth):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["endless", "wait_for"]
+from gencourse.errors import need_kind, shown
+from gencourse.training.method import Method
+
+__all__ = ["endless", "need_watch", "wait_for"]
 
 
 def endless(
@@ -29,3 +32,27 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def need_watch(method: Method, watch: str | None, record: Mapping[str, Any] | None = None) -> str | None:
+    """The name of the recorded loss that should fall: the one that was said, or that of the only player.
+
+    Args:
+        method: what is tried.
+        watch: what was said.
+        record: what a step recorded, once there is one.
+    """
+    if watch is not None:
+        need_kind("watch", watch, str, "the name of a recorded loss")
+    players = list(method.players())
+    if watch is None and len(players) > 1:
+        raise ValueError(
+            f"watch is None: {type(method).__name__} has the players {', '.join(players)}, so say which recorded loss "
+            "should fall."
+        )
+    if record is None:
+        return watch
+    watch = next(iter(record)) if watch is None else watch
+    if watch not in record:
+        raise ValueError(f"watch is {shown(watch)}: what is recorded is {', '.join(record)}.")
+    return watch
