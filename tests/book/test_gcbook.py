@@ -74,4 +74,6 @@ def test_repository_address_is_found(tmp_path: Path) -> None:
     assert gcbook.repository_url(file) == "https://h/o/r"
     file.write_text('[project]\n[tool.x]\nRepository = "https://h/o/r"\n')
     assert gcbook.repository_url(file) == ""
-    assert gcbook.repository_url().startswith("https://")
+    # the placeholder leads nowhere, so it counts as none
+    file.write_text('[project.urls]\nRepository = "https://h/OWNER/r"\n')
+    assert gcbook.repository_url(file) == ""
