@@ -28,7 +28,7 @@ help:
 	@echo "make check      the quick part of it: style, types, layers, units"
 	@echo "make notebooks  run every chapter, quickly"
 	@echo "make lint       style alone, what a commit is checked for"
-	@echo "make bench      measure the training loop"
+	@echo "make bench      measure the training loop: ten minutes"
 	@echo "make mutants    break the code on purpose and count what no test notices: half an hour"
 	@echo "make env        set up .venv, nothing else"
 	@echo "make lock       choose new versions for requirements.txt, with hashes"
@@ -36,6 +36,7 @@ help:
 	@echo ""
 	@echo "TORCH=cpu       PyTorch without CUDA:  make book TORCH=cpu   or   export TORCH=cpu"
 	@echo "JOBS=1          one chapter at a time, not one a core:  make book JOBS=1"
+	@echo "WRITE=1         make bench writes its tables down; FROM=FOLDER adds public implementations"
 	@echo "PYTHON=...      another Python to set up with:  make env PYTHON=python3.12"
 
 env:
@@ -71,7 +72,7 @@ lab: env
 	@GOMP_SPINCOUNT=10000 $(PY) -m jupyterlab chapters
 
 bench: env
-	@$(PY) benchmarks/training.py
+	@$(PY) benchmarks/all.py $(if $(FROM),--from $(FROM)) $(if $(WRITE),--write) $(if $(RECORD),--record)
 
 mutants: env
 	@$(PY) tools/mutants.py

@@ -1,6 +1,7 @@
 """What a stream costs in memory: 20 000 colour pictures of 256 pixels, in a folder, read by worker processes.
 
-    python benchmarks/streaming.py [PICTURES]
+    python benchmarks/streaming.py [PICTURES]            prints two lines
+    python benchmarks/streaming.py [PICTURES] --write    also writes them into benchmarks/README.md
 
 The folder holds hard links to a few JPEG files, so that it costs no disk; each is read and decoded anew. A child
 process streams one pass in mini-batches of 64; its memory and its workers' are sampled until it ends. Pages that
@@ -9,6 +10,7 @@ processes share are counted once in PSS, and once for each of them in the sum of
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from common import facts, grouped, write
 from PIL import Image
 
 SIZE, WORKERS, BATCH = 256, 2, 64
@@ -53,7 +56,13 @@ def memory(process: psutil.Process) -> tuple[float, float]:
 
 
 def main() -> None:
-    pictures = int(sys.argv[1]) if sys.argv[1:] else 20_000
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pictures", type=int, nargs="?", default=20_000)
+    parser.add_argument("--write", action="store_true", help="put the lines into benchmarks/README.md")
+    args = parser.parse_args()
+    pictures: int = args.pictures
     with tempfile.TemporaryDirectory() as name:
         make_folder(Path(name), pictures)
         start, peaks = time.perf_counter(), (0.0, 0.0)
@@ -68,10 +77,15 @@ def main() -> None:
         seen = int(child.communicate()[0])
         seconds = time.perf_counter() - start
     whole = pictures * 3 * SIZE**2 / 1e9
-    print(f"{seen} pictures of {SIZE} px, {WORKERS} workers: {seconds:.0f} s, {seen / seconds:.0f} a second")
-    print(
-        f"peak {peaks[0] / 1e9:.2f} GB (PSS), {peaks[1] / 1e9:.2f} GB (sum of RSS); in memory they are {whole:.2f} GB"
+    text = (
+        f"{grouped(seen)} colour pictures of {SIZE} px through {WORKERS} workers: {seconds:.0f} s, "
+        f"{grouped(seen / seconds)} a second. Peak {peaks[0] / 1e9:.2f} GB with shared pages counted once (PSS), "
+        f"{peaks[1] / 1e9:.2f} GB as a sum of resident sets, which counts them in each process; all pictures as bytes "
+        f"are {whole:.2f} GB. {facts()}"
     )
+    print(text)
+    if args.write:
+        write("streaming", text)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,6 @@ rounds, a ratio the median of the ratios within a round.
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -30,6 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from common import facts, grouped, write
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
@@ -39,9 +37,6 @@ from gencourse.data import ImageDataset, load
 from gencourse.methods import AAE, GAN, MAE, Autoencoder
 from gencourse.networks import Plan, UpsampleConv2d
 from gencourse.training import Method, Update, adam, choose_device, fit
-
-README = Path(__file__).with_name("README.md")
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 # A new chapter adds its method here; all three ways of training it follow from its `players` and `step`.
 METHODS: dict[str, Callable[[], Method]] = {
@@ -189,36 +184,16 @@ def measure(name: str, bench: Bench, warm: Bench, repeats: int) -> dict[str, flo
     }
 
 
-def processor(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def table(results: dict[str, dict[str, float]], parameters: dict[str, int]) -> str:
     rows = [
         "| method | parameters | textbook | fit | limit | fit ÷ textbook | fit ÷ limit |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, r in results.items():
-        rates = " | ".join(f"{r[way]:,.0f}".replace(",", " ") for way in ("textbook", "fit", "limit"))
-        count = f"{parameters[name]:,}".replace(",", " ")
+        rates = " | ".join(grouped(r[way]) for way in ("textbook", "fit", "limit"))
+        count = grouped(parameters[name])
         rows.append(f"| {name} | {count} | {rates} | {r['fit/textbook']:.2f} | {r['fit/limit']:.3f} |")
     return "\n".join(rows)
-
-
-def write(text: str) -> None:
-    """Put the text between the markers of benchmarks/README.md, and leave the rest of it alone."""
-    old = README.read_text(encoding="utf-8") if README.exists() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
-    if old.count(BEGIN) != 1 or old.count(END) != 1:
-        raise SystemExit(f"{README} needs the lines '{BEGIN}' and '{END}' once each: put them back.")
-    before, rest = old.split(BEGIN)
-    after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -227,9 +202,9 @@ def main() -> None:
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--images", type=int, default=20_000, help="in one measured pass")
+    parser.add_argument("--images", type=int, default=1280, help="in one measured pass")
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--repeats", type=int, default=5, help="rounds; the median counts")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds; the median counts")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--method", choices=METHODS, action="append", help="only this one; may be repeated")
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
@@ -241,7 +216,7 @@ def main() -> None:
     results: dict[str, dict[str, float]] = {}
     parameters: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        few = data.take(min(len(data), 20 * args.batch_size))
+        few = data.take(min(len(data), 5 * args.batch_size))
         for name in args.method or METHODS:
             shape = METHODS[name]().shape
             bench = Bench(data, shape, Path(folder, "all"), device, args)
@@ -250,17 +225,14 @@ def main() -> None:
             parameters[name] = sum(p.numel() for p in METHODS[name]().parameters())
             print(name, {k: round(v, 3) for k, v in results[name].items()}, flush=True)
 
-    facts = (
-        f"Images per second. {processor(device)}, {os.cpu_count()} cores, {args.threads} thread(s), "
-        f"{args.precision}, batch size {args.batch_size}, {args.images} images a pass, median of {args.repeats} "
-        f"rounds; torch {torch.__version__}, Python {platform.python_version()}, {platform.system()}, "
-        f"{datetime.date.today().isoformat()}."
+    settings = (
+        f"Images per second. {args.threads} thread(s), {args.precision}, batch size {args.batch_size}, {args.images} "
+        f"images a pass, median of {args.repeats} rounds. {facts(device)}"
     )
-    text = f"{table(results, parameters)}\n\n{facts}"
+    text = f"{table(results, parameters)}\n\n{settings}"
     print(f"\n{text}")
     if args.write:
-        write(text)
-        print(f"\nwritten to {README}")
+        write("training", text)
 
 
 if __name__ == "__main__":

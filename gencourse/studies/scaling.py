@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import ToTensor
 
 from gencourse.data import ImageDataset, save_picture, shapes, stream
 from gencourse.methods import GAN, MAE, Autoencoder
@@ -64,7 +67,11 @@ class Setting:
     precision: str = "float32"
     fused: bool = True
     mover_alone: bool = True
-    in_memory: bool = True
+    source: str = (
+        "bytes"  # "bytes" on the device, "files", or a "DataLoader" that turns each picture into floats
+    )
+    threads: int = 1
+    by_the_clock: bool = False  # more threads save no seconds of computing
 
 
 class EveryGradient(Update):
@@ -80,10 +87,12 @@ class EveryGradient(Update):
 
 
 def _seconds_a_picture(kind: str, setting: Setting, pictures: int, side: int, seed: int) -> float:
-    """Seconds of computing for one picture, on one thread, after a step to warm up.
+    """Seconds of computing for one picture, after a step to warm up.
 
-    Seconds of this process, not of the clock: what else the machine does is not counted.
+    Seconds of this thread, not of the clock: what else the machine does is not counted. With more threads it has to be
+    the clock.
     """
+    now = time.perf_counter if setting.by_the_clock else time.process_time
     method = picture_method(kind, side, seed).train()
     players = {name: list(own) for name, own in method.players().items()}
     optimizers = {name: _adam(own, method, setting.fused) for name, own in players.items()}
@@ -93,15 +102,15 @@ def _seconds_a_picture(kind: str, setting: Setting, pictures: int, side: int, se
         data = shapes(pictures + setting.batch_size, side, seed)
         batches = _batches(data, setting, Path(folder))
         seconds, threads = 0.0, torch.get_num_threads()
-        torch.set_num_threads(1)
+        torch.set_num_threads(setting.threads)
         try:
             for number in range(1 + pictures // setting.batch_size):
-                start = time.process_time()
+                start = now()
                 x, y = next(batches)
                 with torch.autocast("cpu", dtype) if dtype else nullcontext():
                     method.step(x, update, y)
                 if number:
-                    seconds += time.process_time() - start
+                    seconds += now() - start
         finally:
             torch.set_num_threads(threads)
     return seconds / (pictures // setting.batch_size * setting.batch_size)
@@ -114,14 +123,31 @@ def _adam(own: list[nn.Parameter], method: Method, fused: bool) -> torch.optim.O
 
 
 def _batches(data: ImageDataset, setting: Setting, folder: Path) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled mini-batches, from memory or from a file for each picture."""
+    """Shuffled mini-batches: of bytes on the device, or picture by picture from a DataLoader or from files."""
     generator = torch.Generator().manual_seed(0)
-    if setting.in_memory:
+    if setting.source == "bytes":
         return data.batches(setting.batch_size, generator=generator)
+    if setting.source == "DataLoader":
+        pictures = [(picture.permute(1, 2, 0).numpy(), -1) for picture in data.images]
+        return iter(DataLoader(_AsFloats(pictures), setting.batch_size, shuffle=True, generator=generator))
     for number, picture in enumerate(data.images):
         save_picture(picture.float() / 255, folder / f"{number:05}.png")
     source = stream(folder, size=data.images.shape[-1], workers=0)
     return source.batches(setting.batch_size, device="cpu", generator=generator)
+
+
+class _AsFloats(Dataset[tuple[Tensor, int]]):
+    """What tutorials do to each picture: from bytes to floats, one by one."""
+
+    def __init__(self, pictures: list[tuple[Any, int]]) -> None:
+        self.pictures, self.transform = pictures, ToTensor()
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        picture, label = self.pictures[index]
+        return self.transform(picture), label
 
 
 def step_time(kind: str, side: int, batch_size: int, seed: int) -> dict[str, float]:
@@ -157,7 +183,12 @@ _PLAIN = Setting()
 PAIRS = {
     "mini-batches of 256, not 16": (replace(_PLAIN, batch_size=16), replace(_PLAIN, batch_size=256)),
     "bfloat16, not float32": (_PLAIN, replace(_PLAIN, precision="bfloat16")),
-    "pictures in memory, not in files": (replace(_PLAIN, in_memory=False), _PLAIN),
+    "pictures in memory, not in files": (replace(_PLAIN, source="files"), _PLAIN),
+    "bytes on the device, not a DataLoader": (replace(_PLAIN, source="DataLoader"), _PLAIN),
+    "two threads, not one": (
+        replace(_PLAIN, by_the_clock=True),
+        replace(_PLAIN, by_the_clock=True, threads=2),
+    ),
     "fused Adam, not the default": (replace(_PLAIN, fused=False), _PLAIN),
     "gradients for the mover alone": (replace(_PLAIN, mover_alone=False), _PLAIN),
 }
@@ -173,7 +204,8 @@ def levers(lever: str, kind: str, seed: int) -> dict[str, float]:
         seed: of weights and data; each is one repetition.
 
     Returns:
-        "without" and "with": pictures a second of computing on one thread; "gain": their ratio.
+        "without" and "with": pictures a second of computing on one thread, of the clock where threads are compared;
+        "gain": their ratio.
     """
     pictures = 256 if preset().proves else 16
     rates = []
