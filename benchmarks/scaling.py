@@ -52,7 +52,7 @@ def rates(batch_sizes: list[int], part: float) -> dict[str, float]:
     found = {}
     for name, passes in PASSES.items():
         for size in batch_sizes:
-            data = pictures(name, 64 * max(2, round(part * passes)))
+            data = pictures(name, max(2 * size, 64 * round(part * passes)))
             fit(METHODS[name](), data.take(2 * size), batch_size=size, **QUIET)
             method = METHODS[name]()
             start = time.perf_counter()
