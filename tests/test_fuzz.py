@@ -336,7 +336,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "fill_and_restore": lambda: dict(visible=numbers(2, 2, 3), mask_token=numbers(3), restore=restored()),
         "sincos_positions": lambda: dict(rows=2, columns=3, width=8),
         "attention": lambda: dict(
-            query=numbers(2, 1, 4, 3), key=numbers(2, 1, 4, 3), value=numbers(2, 1, 4, 3)
+            query=numbers(2, 1, 4, 3), key=numbers(2, 1, 4, 3), value=numbers(2, 1, 4, 3), written_out=True
         ),
         "TransformerBlock": lambda: dict(width=8, heads=2),
         "TransformerBlock.forward": lambda: dict(
@@ -565,6 +565,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             learning_rate=1e-3,
             schedule=importlib.import_module("gencourse.training").warmup_cosine(),
             device="cpu",
+            formulation=["products by oneDNN"],
             clip=1.0,
             average=0.9,
             augment=Augment(shift=0.1),
