@@ -190,13 +190,19 @@ def _folder() -> str | None:
         return None
 
 
-def _replace(now: Any, old: Any) -> None:
-    """The old entries in the same dictionary or list."""
+def _go_to(folder: str | None) -> None:
+    if folder is not None:
+        os.chdir(folder)
+
+
+def _replace(now: Any, old: Any) -> Any:
+    """The same dictionary or list, with the old entries."""
     now.clear()
     if isinstance(now, list):
         now.extend(old)
     else:
         now.update(old)
+    return now
 
 
 # each pair of functions asks, and sets again
@@ -215,7 +221,7 @@ _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     ),
     (
         lambda: [getattr(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")],
-        lambda old: torch.backends.cudnn.set_flags(*old[:1], _benchmark=old[1], _deterministic=old[2]),
+        lambda old: torch.backends.cudnn.set_flags(_enabled=old[0], _benchmark=old[1], _deterministic=old[2]),
     ),
     (lambda: not 1.0 * torch.tensor(1e-310, dtype=torch.float64, device="cpu"), torch.set_flush_denormal),
     (lambda: dict(vars(PRINT_OPTS)), lambda old: vars(PRINT_OPTS).update(old)),
@@ -232,10 +238,10 @@ _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (sys.gettrace, sys.settrace),
     (sys.getprofile, sys.setprofile),
     (lambda: {name: getattr(sys, name) for name in _OF_SYS}, lambda old: vars(sys).update(old)),
-    (lambda: (sys.path, list(sys.path)), lambda old: (_replace(*old), vars(sys).update(path=old[0]))),
+    (lambda: (sys.path, list(sys.path)), lambda old: vars(sys).update(path=_replace(*old))),
     (lambda: dict(sys.modules), lambda old: sys.modules.update(old)),
     (lambda: (os.environ, dict(os.environ)), lambda old: old[0] == old[1] or _replace(*old)),
-    (_folder, lambda old: old and os.chdir(old)),
+    (_folder, _go_to),
     (gc.isenabled, lambda old: gc.enable() if old else gc.disable()),
     (lambda: logging.root.level, logging.root.setLevel),
     (lambda: logging.root.manager.disable, logging.disable),
