@@ -46,7 +46,7 @@ CELLS = [
         + "\n\n1. a\n2. b\n3. c\n4. d\n5. e"
     ),
     TEXT("### Too high\n\n" + "\n".join(f"- {i} {'words and ' * 40}" for i in range(12))),
-    TEXT(f"### Too wide\n\n$$ {'a + ' * 60} b $$"),
+    TEXT(f"### Too wide\n\n$$ {'a + ' * 40} b $$"),
     CODE(f"print({'x' * 300!r})"),
 ]
 
