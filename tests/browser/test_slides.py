@@ -143,7 +143,7 @@ def test_it_opens_with_no_request_to_the_network_and_no_error(seen: tuple[Page, 
 
 def test_equations_are_set_and_pictures_are_there(seen: tuple[Page, list[str]]) -> None:
     page, _ = seen
-    assert page.locator("mjx-container").count() == 2 and page.locator("mjx-merror").count() == 0
+    assert page.locator("mjx-container").count() == 3 and page.locator("mjx-merror").count() == 0
     assert "(9.1)" in page.locator("mjx-container").nth(1).inner_text() or page.locator("mjx-mtd[id]").count()
     image = page.locator("img[alt='A line that rises.']")
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
