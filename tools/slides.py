@@ -64,12 +64,30 @@ window.MathJax = {mathjax};
 </div></div>
 <script type="{state_type}">{state}</script>
 <script>
+// What is too high or too wide for its slide is made smaller. Again, when a live figure changes its size.
+const fit = () => {{
+  const slide = Reveal.getCurrentSlide();
+  const box = slide && slide.querySelector(":scope > .fit");
+  if (!box) return;
+  let zoom = 1;
+  for (let round = 0; round < 20; round++) {{
+    box.style.zoom = zoom;
+    const over = Math.max(slide.scrollHeight / slide.clientHeight, slide.scrollWidth / slide.clientWidth);
+    if (over <= 1.001) break;
+    zoom /= Math.min(over, 1.1);  // smaller letters need fewer lines: in steps, so as not to go too far
+  }}
+}};
 document.addEventListener("DOMContentLoaded", () => {{
   const ready = window.MathJax.startup ? window.MathJax.startup.promise : Promise.resolve();
   // heights are known when equations are set
   ready.then(() => Reveal.initialize({{
     hash: true, slideNumber: "c/t", width: 1100, height: 720, margin: 0.04, center: false, transition: "none",
-  }}));
+  }})).then(() => {{
+    Reveal.on("slidechanged", fit);
+    const sizes = new ResizeObserver(fit);
+    document.querySelectorAll(".fit > .live").forEach((figure) => sizes.observe(figure));
+    fit();
+  }});
 }});
 </script>
 </body>
@@ -190,7 +208,9 @@ def slides(notebook: NotebookNode) -> str:
         columns[-1][-1].append(text)
         room -= height
     return "\n".join(
-        "<section>" + "\n".join(f"<section>{''.join(slide)}</section>" for slide in column) + "</section>"
+        "<section>"
+        + "\n".join(f'<section><div class="fit">{"".join(slide)}</div></section>' for slide in column)
+        + "</section>"
         for column in columns
     )
 
@@ -232,6 +252,16 @@ def write(notebook: NotebookNode, target: Path) -> Path:
     return target
 
 
+def executed(cache: Path, chapter: Path) -> NotebookNode:
+    """A chapter with what it showed when it ran, from the cache that the book reads."""
+    return get_cache(str(cache)).merge_match_into_notebook(load(chapter))[1]
+
+
+def chapters() -> list[Path]:
+    """The notebooks that get a deck."""
+    return [notebook for notebook in notebooks() if notebook.parent.name == "chapters"]
+
+
 def main() -> int:
     """Run the chapters that are outdated, and write a deck for each."""
     parser = argparse.ArgumentParser(description="Make a deck of slides for each chapter.")
@@ -244,11 +274,9 @@ def main() -> int:
     os.environ["GENCOURSE_PRESET"] = options.preset  # kernels and cache keys read it
     place = options.build.resolve() / ".jupyter_cache"
     failed = execute_outdated(place, options.preset, options.jobs)
-    cache = get_cache(str(place))
-    for chapter in notebooks():
-        if chapter.parent.name == "chapters" and f"chapters/{chapter.stem}" not in failed:
-            _, executed = cache.merge_match_into_notebook(load(chapter))
-            print(write(executed, options.build / "slides" / f"{chapter.stem}.html"))
+    for chapter in chapters():
+        if f"chapters/{chapter.stem}" not in failed:
+            print(write(executed(place, chapter), options.build / "slides" / f"{chapter.stem}.html"))
     if failed:
         print(f"No slides of {', '.join(failed)}: see above.", file=sys.stderr)
     return int(bool(failed))

@@ -6,19 +6,19 @@ import functools
 import importlib
 import os
 import sys
-import sysconfig
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, NoReturn
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from gencourse.errors import need_kind, need_pair, need_seed, need_whole
 from gencourse.exercises.numbers import NotYet
 from gencourse.exercises.record import record
-from gencourse.exercises.safety import TimeUp, restored, within
+from gencourse.exercises.safety import LIBRARIES, Names, TimeUp, guarded, restored, within
 
 __all__ = [
     "CHAPTERS",
@@ -43,7 +43,6 @@ CHAPTERS = {
 }
 """Chapter number to the module of this room that holds its exercises."""
 
-_LIBRARIES = tuple({sys.prefix, *sysconfig.get_paths().values(), str(Path(__file__).parents[1])})
 _hinted: dict[str, int] = {}  # how many hints were given for an exercise in this kernel
 _LONGEST = 300  # characters of an error's own text that a sentence repeats
 
@@ -216,7 +215,7 @@ def _hint(one: Exercise, answer: tuple[Any, ...], seed: int) -> str | None:
         return f"Hand in the function itself, not its result: {call}."
     try:
         with restored(seed):
-            within(one.seconds, lambda: one.check(_careful(answer[0], one.returns)))
+            within(one.seconds, lambda: _run(one, answer[0]))
     except NotYet as hint:
         return str(hint)
     except TimeUp:
@@ -230,27 +229,75 @@ def _hint(one: Exercise, answer: tuple[Any, ...], seed: int) -> str | None:
         text = _text(error)
         if isinstance(error, NotImplementedError) and not text:
             return f"The stub is still there: write {one.answer}."
-        told = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        name = type(error).__name__[:_LONGEST]
+        told = f"{name}: {text}" if text else name
         if _in_learners_code(error):
             return f"Your code raised {told}"
         return f"The check cannot use what your function gave, compare it with the stub: {told}"
     return None
 
 
-def _careful(answer: Callable[..., Any], returns: bool) -> Callable[..., Any]:
-    """The answer, called with copies, so that it cannot spoil the check's own numbers; None is told at once."""
+def _run(one: Exercise, answer: Callable[..., Any]) -> None:
+    with guarded() as names:
+        one.check(_careful(answer, one.returns, names))
 
-    def copy(value: Any) -> Any:
-        return value.clone() if isinstance(value, Tensor) and not value.requires_grad else value
+
+def _careful(answer: Callable[..., Any], returns: bool, names: Names) -> Callable[..., Any]:
+    """The answer as the checks call it: it can spoil neither their numbers nor the functions by which they judge.
+
+    It gets copies, its result is made of plain things, and whatever it replaced is put back before anyone looks.
+    """
 
     @functools.wraps(answer, updated=())
     def call(*arguments: Any) -> Any:
-        found = answer(*(copy(value) for value in arguments))
+        try:
+            found = answer(*(_copy(value) for value in arguments))
+        finally:
+            names.put_back()
         if found is None and returns:
             raise NotYet("Your function returned nothing: end it with return and the result.")
-        return found
+        return _plain(found)
 
     return call
+
+
+def _copy(value: Any) -> Any:
+    if type(value) in (list, tuple):
+        return type(value)(_copy(one) for one in value)
+    if type(value) is dict:
+        return {key: _copy(one) for key, one in value.items()}
+    return value.clone() if isinstance(value, Tensor) and not value.requires_grad else value
+
+
+def _plain(found: Any) -> Any:
+    """The same made of Python's and torch's own kinds: a learner's kinds could say that they equal anything."""
+    kind = type(found)
+    if issubclass(kind, Tensor):
+        if kind in (Tensor, nn.Parameter):
+            return found
+        with torch._C.DisableTorchFunctionSubclass():
+            return found.as_subclass(Tensor)
+    for number in (int, float, complex):
+        if issubclass(kind, number) and kind is not bool:
+            return number.__pos__(found)
+    if issubclass(kind, str):
+        return str.__str__(found)
+    for several in (list, tuple):
+        if issubclass(kind, several):
+            return several(_plain(one) for one in several.__iter__(found))
+    if issubclass(kind, dict):
+        return {_plain(key): _plain(one) for key, one in dict.items(found)}
+    if issubclass(kind, (GeneratorType, CoroutineType, AsyncGeneratorType)):
+        raise NotYet("Your function gives its result bit by bit: use return, without yield and async.")
+    if not (issubclass(kind, nn.Module) or callable(found)) and _is_own(kind):
+        raise NotYet(f"Your function gave a {kind.__name__}, a class of yours: give what the stub asks for.")
+    return found
+
+
+def _is_own(kind: type) -> bool:
+    """Whether a learner wrote a part of this class."""
+    codes = [getattr(one, "__code__", None) for base in kind.__mro__ for one in vars(base).values()]
+    return any(code is not None and not code.co_filename.startswith(LIBRARIES) for code in codes)
 
 
 def _text(error: BaseException) -> str:
@@ -267,7 +314,7 @@ def _in_learners_code(error: BaseException) -> bool:
     """Whether an error came up in, or under, code that belongs to no library."""
     trace = error.__traceback__
     while trace is not None:
-        if not trace.tb_frame.f_code.co_filename.startswith(_LIBRARIES):
+        if not trace.tb_frame.f_code.co_filename.startswith(LIBRARIES):
             return True
         trace = trace.tb_next
     return False

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import builtins
 import ctypes
+import gc
+import io
+import logging
 import math
+import os
 import random
 import signal
 import sys
+import sysconfig
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from types import ModuleType
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from torch import optim
+from torch._tensor_str import PRINT_OPTS
+from torch.nn.modules import module as torch_hooks
 
 from gencourse.exercises.numbers import shifted
 from gencourse.training import seeded
 
-__all__ = ["TimeUp", "restored", "within"]
+__all__ = ["LIBRARIES", "Names", "TimeUp", "guarded", "restored", "within"]
 
-
-class TimeUp(BaseException):
-    """The answer ran longer than it may. Not an `Exception`, so that `except Exception` does not swallow it."""
-
+LIBRARIES = tuple({sys.prefix, *sysconfig.get_paths().values(), str(Path(__file__).parents[1])})
+"""Folders of code that is no learner's."""
 
 _NAMESPACES: tuple[ModuleType | type, ...] = (
+    builtins,  # the first to be put back: all the rest needs them
     torch,
     torch.Tensor,
     torch.linalg,
@@ -35,13 +45,47 @@ _NAMESPACES: tuple[ModuleType | type, ...] = (
     torch.nn,
     torch.nn.Module,
     torch.nn.functional,
-    torch.optim,
+    optim,
     torch.random,
     math,
     random,
+    time,
+    np,
     np.random,
+    os,
+    signal,
+    threading,
 )
-_ROOMS = "gencourse.losses", "gencourse.evaluation", "gencourse.networks"
+_ROOMS = "gencourse.losses", "gencourse.evaluation", "gencourse.networks", "gencourse.exercises"
+_OF_SYS = "stdin", "stdout", "stderr", "displayhook", "excepthook", "setrecursionlimit"
+_HOOKS = [d for n, d in vars(torch_hooks).items() if n.startswith("_global_") and isinstance(d, dict)]
+_DEEPEST = 10_000  # calls within calls; where many more are allowed, Python itself may fall over
+_SLOW_END = 1.0  # seconds in which a thread that was told to end may do so
+
+
+class TimeUp(BaseException):
+    """The answer ran longer than it may. Not an `Exception`, so that `except Exception` does not swallow it."""
+
+
+class Names:
+    """What the functions of Python, torch, NumPy and this course are called: looked at once, put back at will."""
+
+    def __init__(self) -> None:
+        rooms = [one for name, one in list(sys.modules.items()) if name.startswith(_ROOMS) and one]
+        spaces = [*_NAMESPACES, *rooms]
+        self._modules = [(vars(one), dict(vars(one))) for one in spaces if isinstance(one, ModuleType)]
+        self._classes = [(one, dict(vars(one))) for one in spaces if isinstance(one, type)]
+
+    def put_back(self) -> None:
+        """Undo what was replaced or removed since."""
+        for now, names in self._modules:
+            now.update(names)
+        for one, names in self._classes:
+            for name, value in names.items():
+                if vars(one).get(name, names) is not value:
+                    setattr(one, name, value)
+            for name in vars(one).keys() - names.keys():  # a name that is new there hides an inherited one
+                delattr(one, name)
 
 
 @contextmanager
@@ -49,16 +93,12 @@ def restored(seed: int = 0) -> Iterator[None]:
     """Run a block in the state that the checks expect, and put back whatever it changed.
 
     Inside, gradients are on, the default type is float32 on the CPU, and random numbers follow from the seed. Put
-    back: those, the state of every random generator, the number of threads, warnings filters, standard output, the
-    recursion limit, and functions of torch and of this course that were replaced.
+    back: those, the state of every random generator, threads and their number, warnings filters, the standard
+    streams, environment variables, the working folder, the search path, how NumPy, torch, matplotlib and logging are
+    set, and functions of Python, torch, NumPy and this course that were replaced.
     """
-    threads, dtype, device = torch.get_num_threads(), torch.get_default_dtype(), _default_device()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    streams, depth = (sys.stdout, sys.stderr), sys.getrecursionlimit()
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    precision = torch.get_float32_matmul_precision()
-    spaces = [*_NAMESPACES, *(sys.modules[room] for room in _ROOMS if room in sys.modules)]
-    before = [(space, dict(vars(space))) for space in spaces]
+    names, running = Names(), set(threading.enumerate())
+    before = [(write, read()) for read, write in _SETTINGS]
     try:
         with ExitStack() as stack:
             stack.enter_context(warnings.catch_warnings())
@@ -68,37 +108,199 @@ def restored(seed: int = 0) -> Iterator[None]:
             stack.enter_context(torch.autocast("cpu", enabled=False))
             stack.enter_context(seeded(seed))
             stack.enter_context(shifted(seed))
+            stack.enter_context(_drawing())
             torch.set_default_dtype(torch.float32)
             if torch.get_default_device().type != "cpu":
                 stack.enter_context(torch.device("cpu"))
             random.seed(seed)
             np.random.seed(seed)
-            yield
+            sys.stdout, sys.stderr = _Stream(sys.stdout), _Stream(sys.stderr)
+            modes = torch._C._len_torch_function_stack()
+            try:
+                yield
+            finally:
+                names.put_back()
+                _drop_modes(modes)
     finally:
-        for space, names in before:
-            for name, value in names.items():
-                if vars(space).get(name, before) is not value:
-                    setattr(space, name, value)
-            if isinstance(space, type):  # a name that is new there hides an inherited one
-                for name in vars(space).keys() - names.keys():
-                    delattr(space, name)
-        sys.stdout, sys.stderr = streams
-        sys.setrecursionlimit(depth)
-        if _default_device() != device:
-            torch.set_default_device(device)
-        torch.set_default_dtype(dtype)
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
-        torch.set_float32_matmul_precision(precision)
-        torch.use_deterministic_algorithms(deterministic)
-        np.random.set_state(numpy_state)
-        random.setstate(python_state)
+        for write, value in before:
+            with suppress(Exception):  # one that cannot be set must not keep the others from it
+                write(value)
+        _end(set(threading.enumerate()) - running)
+
+
+class _Stream(io.TextIOBase):
+    """Prints where it was printed before; closing it closes nothing."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def close(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+
+def _drawing() -> AbstractContextManager:
+    """Matplotlib's settings come back, where it is in use."""
+    return sys.modules["matplotlib"].rc_context() if "matplotlib" in sys.modules else nullcontext()
+
+
+def _figures() -> list[int]:
+    return sys.modules["matplotlib.pyplot"].get_fignums() if "matplotlib.pyplot" in sys.modules else []
+
+
+def _close_figures(old: list[int]) -> None:
+    for number in set(_figures()) - set(old):
+        sys.modules["matplotlib.pyplot"].close(number)
 
 
 def _default_device() -> torch.device | None:
     """The device set by `torch.set_default_device`, None without; `with torch.device(...)` does not count."""
     context = getattr(getattr(torch, "_GLOBAL_DEVICE_CONTEXT", None), "device_context", None)
     return None if context is None else context.device
+
+
+def _set_default_device(device: torch.device | None) -> None:
+    if _default_device() != device:
+        torch.set_default_device(device)
+
+
+def _set_threads(count: int) -> None:
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
+def _drop_modes(count: int) -> None:
+    """Modes that were entered and never left, which see every call of torch."""
+    while torch._C._len_torch_function_stack() > count:
+        torch._C._pop_torch_function_stack()
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return None
+
+
+def _go_to(folder: str | None) -> None:
+    if folder is not None:
+        os.chdir(folder)
+
+
+def _replace(now: Any, old: Any) -> Any:
+    """The same dictionary or list, with the old entries."""
+    now.clear()
+    if isinstance(now, list):
+        now.extend(old)
+    else:
+        now.update(old)
+    return now
+
+
+# each pair of functions asks, and sets again
+_SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (_default_device, _set_default_device),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (torch.get_num_threads, _set_threads),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (torch.is_warn_always_enabled, torch.set_warn_always),
+    (
+        lambda: (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+        ),
+        lambda old: torch.use_deterministic_algorithms(old[0], warn_only=old[1]),
+    ),
+    (
+        lambda: [getattr(torch.backends.cudnn, name) for name in ("enabled", "benchmark", "deterministic")],
+        lambda old: torch.backends.cudnn.set_flags(_enabled=old[0], _benchmark=old[1], _deterministic=old[2]),
+    ),
+    (lambda: not 1.0 * torch.tensor(1e-310, dtype=torch.float64, device="cpu"), torch.set_flush_denormal),
+    (lambda: dict(vars(PRINT_OPTS)), lambda old: vars(PRINT_OPTS).update(old)),
+    (
+        lambda: [d.copy() for d in _HOOKS],
+        lambda old: [_replace(*two) for two in zip(_HOOKS, old, strict=True)],
+    ),
+    (np.geterr, lambda old: np.seterr(**old)),
+    (np.get_printoptions, lambda old: np.set_printoptions(**old)),
+    (np.random.get_state, np.random.set_state),
+    (random.getstate, random.setstate),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (sys.getswitchinterval, sys.setswitchinterval),
+    (sys.gettrace, sys.settrace),
+    (sys.getprofile, sys.setprofile),
+    (lambda: {name: getattr(sys, name) for name in _OF_SYS}, lambda old: vars(sys).update(old)),
+    (lambda: (sys.path, list(sys.path)), lambda old: vars(sys).update(path=_replace(*old))),
+    (lambda: dict(sys.modules), lambda old: sys.modules.update(old)),
+    (lambda: (os.environ, dict(os.environ)), lambda old: old[0] == old[1] or _replace(*old)),
+    (_folder, _go_to),
+    (gc.isenabled, lambda old: gc.enable() if old else gc.disable()),
+    (lambda: logging.root.level, logging.root.setLevel),
+    (lambda: logging.root.manager.disable, logging.disable),
+    (_figures, _close_figures),
+)
+
+
+def _end(threads: set[threading.Thread]) -> None:
+    """Stop threads that the answer left behind; those of libraries (a progress bar's, say) end by themselves."""
+    end = time.monotonic() + _SLOW_END
+    for one in threads:
+        code = getattr(type(one).run, "__code__", None)
+        if isinstance(one, threading.Timer):
+            one.cancel()
+        elif type(one) is not threading.Thread and code and code.co_filename.startswith(LIBRARIES):
+            continue
+        one.join(0.05)
+        while one.is_alive() and time.monotonic() < end:
+            _raise_in(one, SystemExit)  # a thread that ends so says nothing
+            one.join(0.02)
+
+
+def _raise_in(thread: threading.Thread, error: type[BaseException]) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(error))
+
+
+@contextmanager
+def guarded() -> Iterator[Names]:
+    """Inside, a program cannot end Python, switch its time limit off, or ask for a recursion without end.
+
+    Yields:
+        The names as they are inside, to be put back after each call of an answer.
+    """
+    names, kill, own, allow = Names(), os.kill, os.getpid(), sys.setrecursionlimit
+
+    def kill_other(pid: int, number: int) -> None:
+        kill(_refuse("os.kill") if pid in (own, 0, -1) else pid, number)
+
+    try:
+        for module, name in _ENDS:
+            if hasattr(module, name):
+                setattr(module, name, lambda *_, said=f"{module.__name__}.{name}", **__: _refuse(said))
+        os.kill = kill_other
+        sys.setrecursionlimit = lambda depth: allow(min(depth, _DEEPEST))
+        yield Names()
+    finally:
+        names.put_back()
+        sys.setrecursionlimit = allow
+
+
+_ENDS = (
+    *((os, name) for name in ("_exit", "abort", "execv", "execve", "fork", "forkpty", "killpg")),
+    *((signal, name) for name in ("alarm", "pthread_kill", "pthread_sigmask", "raise_signal", "setitimer")),
+    *((signal, name) for name in ("set_wakeup_fd", "signal")),
+)
+
+
+def _refuse(name: str) -> NoReturn:
+    raise PermissionError(f"{name} is not for answers, it acts on the whole notebook")
 
 
 def within(seconds: float, work: Callable[[], Any]) -> Any:
@@ -112,17 +314,32 @@ def within(seconds: float, work: Callable[[], Any]) -> Any:
 
 
 def _with_timer(seconds: float, work: Callable[[], Any]) -> Any:
-    def ring(*_: Any) -> None:
+    set_handler, set_timer, trace = signal.signal, signal.setitimer, sys.gettrace()
+
+    def ring(_: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_code.co_filename == __file__:
+            return  # something is being put back: soon it rings again
+        # A learner's `except:` may swallow what is raised here. So the next line of theirs raises it, too, and rings.
+        sys.settrace(next_line)
+        while frame is not None:
+            if not frame.f_code.co_filename.startswith(LIBRARIES):
+                frame.f_trace = next_line
+            frame = frame.f_back if frame.f_back and frame.f_back.f_code is not _with_timer.__code__ else None
         raise TimeUp
 
-    handler = signal.signal(signal.SIGALRM, ring)
-    # it rings again and again: a learner's `except:` may swallow the first one
-    waiting, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 0.2)
+    def next_line(frame: FrameType, event: str, _: Any) -> None:
+        if not frame.f_code.co_filename.startswith(LIBRARIES):
+            set_timer(signal.ITIMER_REAL, 1e-5, 0.01)
+            raise TimeUp
+
+    handler = set_handler(signal.SIGALRM, ring)
+    waiting, interval = set_timer(signal.ITIMER_REAL, seconds, 0.01)
     try:
         return work()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, waiting, interval)
-        signal.signal(signal.SIGALRM, handler or signal.SIG_DFL)
+        sys.settrace(trace)
+        set_timer(signal.ITIMER_REAL, waiting, interval)
+        set_handler(signal.SIGALRM, handler or signal.SIG_DFL)
 
 
 def _in_thread(seconds: float, work: Callable[[], Any]) -> Any:
@@ -140,10 +357,10 @@ def _in_thread(seconds: float, work: Callable[[], Any]) -> Any:
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(TimeUp)
-        )
-        thread.join(1.0)
+        end = time.monotonic() + _SLOW_END
+        while thread.is_alive() and time.monotonic() < end:  # a learner's `except:` may swallow the first
+            _raise_in(thread, TimeUp)
+            thread.join(0.02)
         raise TimeUp
     if failed:
         raise failed[0]

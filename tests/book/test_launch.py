@@ -74,3 +74,35 @@ def test_every_place_has_its_row_and_its_section(place: str) -> None:
     (row,) = re.findall(rf"^\| {place} \| (.*) \|$", PAGE, re.MULTILINE)
     section = PAGE.split(f"\n## {place}\n")[1]
     assert row.startswith("no") is section.strip().startswith("Not tried.")
+
+
+posix = pytest.mark.skipif(os.name == "nt", reason="Binder's scripts are for Linux")
+
+
+@posix
+def test_what_binder_reads_agrees_with_the_rest() -> None:
+    folder = ROOT / "binder"
+    for script in ("postBuild", "start"):
+        assert os.access(folder / script, os.X_OK), f"binder/{script} cannot be run: chmod +x it"
+        syntax = subprocess.run(["bash", "-n", str(folder / script)], capture_output=True, text=True)
+        assert syntax.returncode == 0, syntax.stderr
+    python = (folder / "runtime.txt").read_text(encoding="utf-8").strip()
+    (lowest,) = re.findall(
+        r'requires-python = ">=(.*)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    )
+    assert re.fullmatch(r"python-3\.\d+", python)
+    assert int(python.split(".")[1]) >= int(lowest.split(".")[1])
+    locked = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    asked = (folder / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in asked if "==" in line]
+    assert {line.split("==")[0] for line in pins} == {"torch", "torchvision"}
+    assert all(re.search(rf"^{re.escape(pin)}\b", locked, re.MULTILINE) for pin in pins)
+
+
+@posix
+def test_binder_starts_what_it_is_asked_for_with_the_small_preset() -> None:
+    program = "import os, sys; print(os.environ['GENCOURSE_PRESET'], *sys.argv[1:])"
+    command = [str(ROOT / "binder" / "start"), sys.executable, "-c", program, "two words"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and done.stdout.strip() == "smoke two words"
+    assert "smoke" in PAGE.split("\n## Binder\n")[1].split("\n## ")[0]

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import gc
+import importlib
+import itertools
+import logging
 import math
+import os
 import random
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from torch._tensor_str import PRINT_OPTS
+from torch.nn.modules import module as torch_hooks
 
 from gencourse import losses
-from gencourse.exercises import Exercise, engine, verdict
+from gencourse.exercises import CHAPTERS, Exercise, engine, grade, verdict
+from gencourse.exercises import numbers as checks_numbers
 from gencourse.exercises.numbers import NotYet
 from gencourse.exercises.numbers import random as numbers
 from gencourse.exercises.safety import TimeUp, restored, within
@@ -73,15 +86,41 @@ def endless(*_: Any) -> Any:
             sum(range(1000))
 
 
+def deaf(*_: Any) -> Any:
+    while True:
+        try:
+            sum(range(1000))
+        except:  # noqa: E722  # what a learner may write
+            continue
+
+
+def deafer(*_: Any) -> Any:
+    while True:
+        with contextlib.suppress(BaseException):
+            while True:
+                try:
+                    time.sleep(0.001)
+                except BaseException:
+                    continue
+
+
+def sleeper(*_: Any) -> Any:
+    time.sleep(1000)
+
+
 def with_limit(monkeypatch: pytest.MonkeyPatch, check: Callable[[Any], None], seconds: float = 0.3) -> None:
     one = Exercise("1.3", "", 1, 1, "floor", ("", "", ""), check, "", "", (), seconds=seconds)
     monkeypatch.setattr(engine, "exercise", lambda number: one)
 
 
-def test_an_endless_loop_is_stopped_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("answer", [endless, deaf, deafer, sleeper])
+def test_an_endless_loop_is_stopped_and_named(
+    answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with_limit(monkeypatch, lambda answer: answer())
-    before = signal.getsignal(signal.SIGALRM)
-    assert "still running after 0.3 seconds" in verdict("1.3", endless)[1]
+    before, trace = signal.getsignal(signal.SIGALRM), sys.gettrace()
+    assert "still running after 0.3 seconds" in verdict("1.3", answer)[1]
+    assert sys.gettrace() is trace
     assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
@@ -121,8 +160,34 @@ def vandal(x: torch.Tensor) -> torch.Tensor:
     random.seed(5)
     warnings.simplefilter("error")
     sys.setrecursionlimit(5000)
+    sys.stdout.close()
     sys.stdout = None
     torch.randn = torch.Tensor.log = math.exp = losses.squared_error = None  # type: ignore[assignment]
+    os.environ["GENCOURSE_STATE"] = "elsewhere"
+    os.environ.pop("PATH")
+    os.chdir("/")
+    sys.path.insert(0, "elsewhere")
+    sys.path = []
+    del sys.modules["json"]
+    sys.setprofile(lambda *_: None)
+    sys.excepthook = sys.displayhook = None  # type: ignore[assignment]
+    gc.disable()
+    logging.disable(logging.CRITICAL)
+    logging.getLogger().setLevel(logging.DEBUG)
+    matplotlib.rcParams["lines.linewidth"] = 17
+    plt.figure()
+    np.seterr(all="raise")
+    np.set_printoptions(precision=1)
+    np.mean = None  # type: ignore[assignment]
+    torch.set_printoptions(precision=1)
+    torch.set_flush_denormal(True)
+    torch.set_warn_always(True)
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
+    torch_hooks.register_module_forward_hook(lambda *_: torch.zeros(1))
+    torch.device("meta").__enter__()
+    builtins.len = builtins.isinstance = builtins.setattr = builtins.print = lambda *_: 0  # type: ignore
+    del builtins.vars
     return x.zero_()
 
 
@@ -140,7 +205,21 @@ def state() -> dict[str, Any]:
         "filters": list(warnings.filters),
         "recursion": sys.getrecursionlimit(),
         "stdout": sys.stdout,
-        "functions": (torch.randn, torch.Tensor.log, math.exp, losses.squared_error),
+        "functions": (torch.randn, torch.Tensor.log, math.exp, losses.squared_error, np.mean, os._exit),
+        "builtins": (builtins.len, builtins.isinstance, builtins.setattr, builtins.print, builtins.vars),
+        "environment": (dict(os.environ), os.getcwd()),
+        "path": (id(sys.path), list(sys.path), "json" in sys.modules),
+        "hooks": (sys.getprofile(), sys.gettrace(), sys.excepthook, sys.displayhook, sys.setrecursionlimit),
+        "closed": sys.stdout.closed,
+        "collector": gc.isenabled(),
+        "logging": (logging.root.level, logging.root.manager.disable),
+        "matplotlib": (matplotlib.rcParams["lines.linewidth"], plt.get_fignums()),
+        "printed": (np.geterr(), str(np.get_printoptions()), dict(vars(PRINT_OPTS))),
+        "tiny": (1.0 * torch.tensor(1e-310, dtype=torch.float64, device="cpu")).item(),
+        "warn always": torch.is_warn_always_enabled(),
+        "precision": (torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark),
+        "every module": dict(torch_hooks._global_forward_hooks),
+        "modes": torch._C._len_torch_function_stack(),
     }
 
 
@@ -159,6 +238,212 @@ def test_everything_is_put_back(fails: bool, in_thread: bool, monkeypatch: pytes
     before = state()
     assert not verdict("1.3", answer)[0]
     assert state() == before
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # so it is told to end
+def test_a_thread_that_is_left_behind_ends() -> None:
+    ran: list[int] = []
+
+    def work() -> None:
+        for n in itertools.count():
+            ran.append(n)
+            time.sleep(0.001)
+
+    def answer(x: torch.Tensor) -> torch.Tensor:
+        threading.Thread(target=work).start()
+        threading.Timer(1000, work).start()
+        return x
+
+    before = set(threading.enumerate())
+    assert not verdict("1.3", answer)[0]
+    assert ran and set(threading.enumerate()) == before
+
+
+@pytest.mark.parametrize(
+    ("harm", "name"),
+    [
+        (lambda: os._exit(0), "os._exit"),
+        (lambda: os.abort(), "os.abort"),
+        (lambda: os.fork(), "os.fork"),
+        (lambda: os.kill(os.getpid(), 9), "os.kill"),
+        (lambda: os.execv(sys.executable, [sys.executable]), "os.execv"),
+        (lambda: signal.raise_signal(signal.SIGTERM), "signal.raise_signal"),
+        (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN), "signal.signal"),
+        (lambda: signal.alarm(0), "signal.alarm"),
+        (lambda: signal.setitimer(signal.ITIMER_REAL, 0), "signal.setitimer"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_python_is_not_ended_nor_the_time_limit_switched_off(harm: Callable[[], Any], name: str) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    sentence = verdict("1.3", lambda x: harm())[1]
+    assert f"Your code raised PermissionError: {name} is not for answers" in sentence
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_another_process_may_be_ended() -> None:
+    def answer(x: torch.Tensor) -> torch.Tensor:
+        import subprocess
+
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+        child.kill()
+        assert child.wait() == -signal.SIGKILL
+        return -(torch.xlogy(x, x) + torch.xlogy(1 - x, 1 - x))
+
+    assert verdict("1.3", answer) == (True, "Exercise 1.3: correct.")
+
+
+def test_a_recursion_without_end_is_an_error_and_no_crash() -> None:
+    def deep(x: torch.Tensor) -> torch.Tensor:
+        sys.setrecursionlimit(10**9)
+        return deep(x)
+
+    assert "Your code raised RecursionError" in verdict("1.3", deep)[1]
+
+
+ALL = [
+    one
+    for module in CHAPTERS.values()
+    for one in importlib.import_module(f"gencourse.exercises.{module}").EXERCISES
+]
+
+
+class Yes:
+    """Says that it is whatever it is asked about."""
+
+    def __eq__(self, _: object) -> bool:
+        return True
+
+    __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __eq__  # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __float__(self) -> float:
+        return 0.0
+
+    def __iter__(self) -> Any:
+        return iter((self, self))
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, _: object) -> Yes:
+        return self
+
+    def __deepcopy__(self, _: object) -> Any:
+        raise TypeError("no copy")
+
+    def _itself(self, *_: Any) -> Yes:
+        return self
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __abs__ = __neg__ = __round__ = _itself
+
+
+class YesTensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, *_: Any, **__: Any) -> Any:
+        return torch.tensor(True)
+
+
+class YesFloat(float):
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = Yes.__eq__  # type: ignore[assignment]
+    __hash__ = float.__hash__
+
+
+class YesTuple(tuple):
+    __eq__ = __ne__ = __lt__ = __gt__ = Yes.__eq__  # type: ignore[assignment]
+    __hash__ = tuple.__hash__
+
+    def __iter__(self) -> Any:
+        return iter((Yes(), Yes()))
+
+
+@pytest.mark.parametrize("one", ALL, ids=lambda one: one.number)
+@pytest.mark.parametrize(
+    "lie",
+    [
+        Yes(),
+        (Yes(), Yes()),
+        [Yes()],
+        YesFloat(0.0),
+        (YesFloat(0.0), YesFloat(0.0)),
+        YesTuple((0.0, 0.0)),
+        torch.zeros(()).as_subclass(YesTensor),
+        (torch.zeros(()).as_subclass(YesTensor),) * 2,
+    ],
+    ids=["object", "pair", "list", "float", "floats", "tuple", "tensor", "tensors"],
+)
+def test_nothing_is_right_because_it_says_so(one: Exercise, lie: Any) -> None:
+    right, sentence = verdict(one.number, lambda *_: lie)
+    assert not right and sentence.startswith(f"Exercise {one.number}: not yet. ") and "\n" not in sentence
+
+
+@pytest.mark.parametrize("one", ALL, ids=lambda one: one.number)
+def test_no_answer_passes_by_replacing_what_judges_it(one: Exercise) -> None:
+    def answer(*_: Any) -> float:
+        torch.allclose = torch.equal = torch.Tensor.__le__ = torch.Tensor.abs = lambda *_, **__: Yes()  # type: ignore
+        checks_numbers.close = checks_numbers.expect = lambda *_, **__: True  # type: ignore[assignment]
+        engine.NotYet = checks_numbers.NotYet = KeyError  # type: ignore[misc,assignment]
+        builtins.abs = builtins.bool = builtins.all = lambda *_: True  # type: ignore[assignment]
+        return 0.0
+
+    with pytest.raises(AssertionError, match=f"Exercise {one.number}: not yet. "):
+        grade(one.number, answer)
+
+
+def test_what_comes_bit_by_bit_is_named() -> None:
+    def bits(x: torch.Tensor) -> Any:
+        yield x
+
+    async def later(x: torch.Tensor) -> Any:
+        return x
+
+    for answer in (bits, later):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a coroutine that nobody waits for
+            assert "gives its result bit by bit" in verdict("1.3", answer)[1]
+
+
+def test_an_errors_long_name_is_shortened() -> None:
+    error = type("Long" * 100_000, (Exception,), {})
+    assert len(verdict("1.3", raising(error("x" * 1000)))[1]) < 800
+
+
+def test_lists_and_dictionaries_are_copies() -> None:
+    seen: list[Any] = []
+
+    def check(answer: Callable[..., Any]) -> None:
+        given = {"a": [torch.ones(2)], "b": (1, [2])}
+        answer(given)
+        seen.append(given)
+
+    def answer(scores: dict[str, Any]) -> int:
+        scores["a"][0].zero_()
+        scores["b"][1].clear()
+        scores.clear()
+        return 1
+
+    one = Exercise("1.3", "", 1, 1, "floor", ("", "", ""), check, "", "", ())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "exercise", lambda number: one)
+        verdict("1.3", answer)
+    assert seen[0]["a"][0].tolist() == [1, 1] and seen[0]["b"] == (1, [2])
+
+
+def test_a_folder_that_is_removed_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+
+    def answer(x: torch.Tensor) -> torch.Tensor:
+        place.rmdir()
+        return x
+
+    assert not verdict("1.3", answer)[0]
+    assert not verdict("1.3", answer)[0]  # there is no folder to begin in, either
+    os.chdir(tmp_path)
 
 
 def test_settings_outside_do_not_matter_and_stay() -> None:
