@@ -135,8 +135,7 @@ def tag(name: str) -> tuple[Any, Any]:
     """How an element is written."""
 
     def visit(self: Any, node: nodes.Element) -> None:
-        classes = {"CLASS": "align-center"} if name == "figure" else {}
-        self.body.append(self.starttag(node, name, **classes))
+        self.body.append(self.starttag(node, name))
 
     def depart(self: Any, node: nodes.Element) -> None:
         self.body.append(f"</{name}>\n")

@@ -69,8 +69,8 @@ def split(text: str) -> Iterator[tuple[str, str | None]]:
         if not match["equation"] and not match["item"]:
             kind = "chapter" if match["chapter"] else match["numbered"].lower()
             # The first number takes its word along: "exercises 2.1" and then "2.3".
-            pieces = re.finditer(r"(?:^\w+\s+)?(\d+(?:\.\d+)?)", match[0])
-            found = [(piece.span(), f"{kind} {piece[1]}") for piece in pieces]
+            pieces = re.finditer(rf"(?:^\w+\s+)?\b({NUMBER}|\d+)", match[0], re.I)
+            found = [(piece.span(), f"{kind} {piece[1].upper()}") for piece in pieces]
         elif match["item"]:
             found = [((0, len(match[0])), "item " + re.sub(DASH, "-", match["item"]))]
         else:

@@ -116,7 +116,7 @@ def _column(values: Sequence[Any], digits: int) -> list[str]:
     halves = [_text(value[1], decimals) for value in values if _is_interval(value)]
     width = max(map(len, halves), default=0)
     return [
-        f"{_text(value[0], decimals)} ± {_text(value[1], decimals).rjust(width, _SPACE)}"
+        f"{_text(value[0], decimals)}\u00a0±\u00a0{_text(value[1], decimals).rjust(width, _SPACE)}"
         if _is_interval(value)
         else _text(value, decimals)
         for value in values

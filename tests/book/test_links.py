@@ -26,6 +26,7 @@ def named(text: str) -> dict[str, str]:
         ("see chapters 1, 2 and\n4.", {"chapters 1": "chapter 1", "2": "chapter 2", "4": "chapter 4"}),
         ("exercises 2.1 to 2.10.", {"exercises 2.1": "exercise 2.1", "2.10": "exercise 2.10"}),
         ("In figure 4.2.", {"figure 4.2": "figure 4.2"}),
+        ("Figures 4.2 and A.1", {"Figures 4.2": "figure 4.2", "A.1": "figure A.1"}),
         ("(002‑17, 002-18)", {"002‑17": "item 002-17", "002-18": "item 002-18"}),
     ],
 )

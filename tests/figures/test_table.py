@@ -33,7 +33,7 @@ def test_numbers_of_a_column_have_the_same_decimals_and_none_vanishes(values: li
             assert cell == (value or "–")
             continue
         numbers = value if isinstance(value, tuple) else (value,)
-        texts = cell.split(" ± ")
+        texts = cell.split("\u00a0±\u00a0")
         assert len(texts) == len(numbers)
         for number, text in zip(numbers, texts, strict=True):
             decimals.add(len(text.partition(".")[2]))
