@@ -249,7 +249,10 @@ function render({ model, el }) {
     return Float32Array.from({ length: pixels }, (_, i) => bytes.getUint8(from + i) / 255);
   };
 
-  const patchOf = (at) => Math.floor(at / side / patch) * grid + Math.floor((at % side) / patch);
+  // The patch of each pixel.
+  const places = Uint16Array.from({ length: pixels }, (_, at) => (
+    Math.floor(at / side / patch) * grid + Math.floor((at % side) / patch)
+  ));
 
   // A grey picture, with the colour of a hole where a patch is missing.
   const small = document.createElement("canvas"), dots = small.getContext("2d");
@@ -257,8 +260,8 @@ function render({ model, el }) {
   function show(canvas, picture, missing, { hole, line }, lines) {
     const pen = begin(canvas), image = dots.createImageData(side, side), wide = canvas.clientWidth;
     for (let at = 0; at < pixels; at++) {
-      const grey = Math.round(255 * picture[at]);
-      image.data.set(missing[patchOf(at)] ? hole : [grey, grey, grey], 4 * at);
+      const grey = 255 * picture[at], colour = missing[places[at]] ? hole : null;
+      for (let part = 0; part < 3; part++) image.data[4 * at + part] = colour ? colour[part] : grey; // rounds
       image.data[4 * at + 3] = 255;
     }
     dots.putImageData(image, 0, 0);
@@ -322,7 +325,7 @@ function render({ model, el }) {
     const old = answer.picture === String(number) ? answer.hidden : new Uint8Array(count);
     for (let place = 0; place < count; place++) missing[place] = hidden[place] && !old[place];
     for (let i = 0; i < pixels; i++) {
-      const place = patchOf(i);
+      const place = places[i];
       if (hidden[place] && old[place]) filled[i] = answer.filled[i];
     }
     if (some === count) {
@@ -330,7 +333,7 @@ function render({ model, el }) {
       output.textContent = `${share}: the network has nothing to go by, show at least one.`;
     } else if (!some) output.textContent = `${share}: the network has nothing to fill in.`;
     else if (key === answer.key) {
-      const shown = picture.filter((_, i) => !hidden[patchOf(i)]);
+      const shown = picture.filter((_, i) => !hidden[places[i]]);
       const guess = new Float32Array(pixels).fill(shown.reduce((sum, one) => sum + one, 0) / shown.length);
       const [error, flat] = [filled, guess].map((made) => hiddenError(sizes, picture, made, hidden).toFixed(4));
       output.textContent = `${share}\nmean squared error there: ${error}\nthe mean of the visible pixels everywhere: ${flat}`;
