@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import html
 import io
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -76,6 +77,23 @@ TITLE = """() => {
   title.querySelectorAll(".headerlink").forEach(mark => mark.remove());
   return title.textContent.replace(/\\s+/g, " ").trim();
 }"""
+
+# What two characters look like; those that no font has look alike.
+LOOKS = """text => {
+  const canvas = document.createElement("canvas"), pen = canvas.getContext("2d");
+  [canvas.width, canvas.height] = [60, 60];
+  return [...text].map((sign) => {
+    pen.clearRect(0, 0, 60, 60);
+    pen.font = "40px sans-serif";
+    pen.fillText(sign, 10, 45);
+    return canvas.toDataURL();
+  });
+}"""
+CHINESE = "判别"
+NO_FONT = (
+    "pdf: no font on this machine has Chinese characters: those of the glossary and of the index are empty boxes. "
+    "Debian: apt install fonts-noto-cjk."
+)
 
 STYLE = """
 @page { size: A4; margin: 20mm 18mm 22mm;
@@ -146,6 +164,12 @@ def print_piece(page: Page, source: Path, name: str, part: str, first: int) -> P
             key = unquote(anchor.lstrip("/"))
             piece.places[key] = (sheet, float(place.left or 0), float(place.top or 0))
     return piece
+
+
+def has_font(page: Page, two: str = CHINESE) -> bool:
+    """Whether the machine has a font for these two characters."""
+    first, second = page.evaluate(LOOKS, two)
+    return bool(first != second)
 
 
 def front(pieces: list[Piece], about: dict[str, str]) -> str:
@@ -270,6 +294,10 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(color_scheme="light", viewport={"width": 800, "height": 1100})
         page.add_init_script("localStorage.setItem('mode', 'light'); localStorage.setItem('theme', 'light')")
+        if not has_font(page):
+            print(NO_FONT, file=sys.stderr)
+            if os.environ.get("CI"):  # what is published there has to be whole
+                return 1
         pieces: list[Piece] = []
         number = 1
         for name, part in table_of_contents():

@@ -137,11 +137,12 @@ def block(self: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def set_version(app: Sphinx, config: Config) -> None:
-    """An EPUB has to say which version it is."""
+def complete(app: Sphinx, config: Config) -> None:
+    """An EPUB has to say which version it is, and has a cover: a pair, which YAML has not."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     # mypy: pyproject has a version
     config.version = re.search(r'^version = "(.+)"', text, re.M)[1]  # type: ignore[index]
+    config.epub_cover = ("_static/cover.png", "epub-cover.html")
 
 
 def use_mathml(app: Sphinx) -> None:
@@ -178,7 +179,7 @@ def mend(app: Sphinx) -> None:
     """Mend what Sphinx lists wrongly: chapters lie in another folder than the first page, and hold formulas."""
     # mypy: the EPUB's builder has these
     builder: Any = app.builder
-    list_pages, list_files = builder.get_toc, builder.build_content
+    list_pages, list_files, list_places = builder.get_toc, builder.build_content, builder.build_toc
 
     def get_toc() -> None:
         list_pages()
@@ -190,7 +191,13 @@ def mend(app: Sphinx) -> None:
         file = Path(builder.outdir) / "content.opf"
         file.write_text(described(file.read_text(encoding="utf-8"), file.parent), encoding="utf-8")
 
-    builder.get_toc, builder.build_content = get_toc, build_content
+    def build_toc() -> None:
+        list_places()
+        file = Path(builder.outdir) / "toc.ncx"  # for old readers; it names the book by another name
+        names = f'content="{app.config.epub_uid}"', f'content="{app.config.epub_identifier}"'
+        file.write_text(file.read_text(encoding="utf-8").replace(*names), encoding="utf-8")
+
+    builder.get_toc, builder.build_content, builder.build_toc = get_toc, build_content, build_toc
 
 
 def well_formed(body: str, widths: Mapping[str, int] | None = None) -> str:
@@ -233,6 +240,8 @@ def tidy(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree
     if app.builder.name == "epub" and context.get("body"):
         context["body"] = well_formed(context["body"], picture_widths(app))
         context["script_files"] = []
+        # Written after the EPUB is closed, and of no use in it.
+        context["css_files"] = [css for css in context["css_files"] if "mystnb" not in str(css.filename)]
 
 
 def close(app: Sphinx, failure: Exception | None) -> None:
@@ -243,7 +252,7 @@ def close(app: Sphinx, failure: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
-    app.connect("config-inited", set_version)
+    app.connect("config-inited", complete)
     app.connect("builder-inited", use_mathml, priority=1)
     app.connect("html-page-context", tidy, priority=950)
     app.connect("build-finished", close)

@@ -259,7 +259,8 @@ def write(app: Sphinx, failure: Exception | None) -> None:
 
 def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """The page with the results."""
-    yield "search", {"title": "Search"}, "search.html"
+    if app.builder.name == "html":
+        yield "search", {"title": "Search"}, "search.html"
 
 
 def instead(app: Sphinx) -> None:

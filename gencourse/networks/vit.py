@@ -79,7 +79,7 @@ def unpatchify(patches: Tensor, size: int, channels: int, grid: tuple[int, int] 
     Args:
         patches: shape (B, N, p·p·C).
         size: side p of a patch in pixels.
-        channels: C.
+        channels: how many a pixel has, C.
         grid: rows and columns of patches, (H/p, W/p). 16 patches may be 4×4 or 2×8, which the patches do not
             say: without a grid the picture is square.
 

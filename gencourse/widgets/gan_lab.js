@@ -315,9 +315,7 @@ function render({ model, el }) {
 
   function ask(steps, more) {
     if (!worker) {
-      // As a plain script: a page from the disk may not start a module.
-      const text = model.get("_esm").replace(/^export default.*$/m, "").replace(/^export /gm, "");
-      worker = new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+      worker = startWorker(model);
       worker.onerror = () => say("This page may not start a worker, so nothing can be trained here.");
       worker.onmessage = ({ data }) => {
         if (data.id !== id) return; // of a game that was given up

@@ -1,7 +1,8 @@
 // The live figure of chapter 5: hide patches of a digit and see what a masked autoencoder puts in their places.
 //
 // One plain module without imports (page.js stands in front of it). Notebooks run it beside a Python kernel, the book
-// runs the same text with none, so everything happens in the browser: the network is computed in `predict`.
+// runs the same text with none, so everything happens in the browser: the network is computed in `predict`, by a worker,
+// because on a phone it takes longer than a frame.
 
 // ---- the network ---------------------------------------------------------------------------------------
 
@@ -186,6 +187,16 @@ export function hiddenError(sizes, picture, filled, hidden) {
   return count ? sum / count : 0;
 }
 
+// In a worker: the network comes first, then pictures with their masks.
+function serve() {
+  let network;
+  onmessage = ({ data }) => {
+    if (data.weights) network = unpack(data.weights, data.sizes);
+    else postMessage({ filled: predict(network, data.picture, data.hidden) });
+  };
+}
+if (typeof WorkerGlobalScope !== "undefined") serve();
+
 // ---- the figure ----------------------------------------------------------------------------------------
 
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -217,7 +228,7 @@ const PAGE = `
   <p class="gc-figure-help">Click or drag over patches to hide them, or to show hidden ones again. With the keyboard: the arrow keys move the ring, Space hides or shows its patch.</p>`;
 
 function render({ model, el }) {
-  const sizes = model.get("sizes"), network = unpack(model.get("weights"), sizes);
+  const sizes = model.get("sizes");
   const { side, patch } = sizes, grid = side / patch, count = grid * grid, pixels = side * side;
   const bytes = view(model.get("pictures")), labels = model.get("labels");
 
@@ -238,27 +249,33 @@ function render({ model, el }) {
     return Float32Array.from({ length: pixels }, (_, i) => bytes.getUint8(from + i) / 255);
   };
 
-  const patchOf = (at) => Math.floor(at / side / patch) * grid + Math.floor((at % side) / patch);
+  // The patch of each pixel.
+  const places = Uint16Array.from({ length: pixels }, (_, at) => (
+    Math.floor(at / side / patch) * grid + Math.floor((at % side) / patch)
+  ));
 
-  // A grey picture, with the hidden patches cut out of it if they are given.
-  function show(canvas, picture, colours, hidden) {
-    const pen = begin(canvas), step = canvas.clientWidth / side;
+  // A grey picture, with the colour of a hole where a patch is missing.
+  const small = document.createElement("canvas"), dots = small.getContext("2d");
+  small.width = small.height = side;
+  function show(canvas, picture, missing, { hole, line }, lines) {
+    const pen = begin(canvas), image = dots.createImageData(side, side), wide = canvas.clientWidth;
     for (let at = 0; at < pixels; at++) {
-      const grey = Math.round(255 * picture[at]), x = at % side, y = Math.floor(at / side);
-      const isHidden = hidden && hidden[patchOf(at)]; // not covered up afterwards: at its edges it would shine through
-      pen.fillStyle = isHidden ? colours.hole : `rgb(${grey}, ${grey}, ${grey})`;
-      pen.fillRect(x * step, y * step, step + 1, step + 1); // no seams between pixels
+      const grey = 255 * picture[at], colour = missing[places[at]] ? hole : null;
+      for (let part = 0; part < 3; part++) image.data[4 * at + part] = colour ? colour[part] : grey; // rounds
+      image.data[4 * at + 3] = 255;
     }
-    if (!hidden) return pen;
-    const wide = patch * step;
-    pen.strokeStyle = colours.line;
+    dots.putImageData(image, 0, 0);
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(small, 0, 0, wide, wide);
+    if (!lines) return pen;
+    pen.strokeStyle = line;
     pen.lineWidth = 1;
     pen.beginPath();
     for (let i = 1; i < grid; i++) {
-      pen.moveTo(i * wide, 0);
-      pen.lineTo(i * wide, side * step);
-      pen.moveTo(0, i * wide);
-      pen.lineTo(side * step, i * wide);
+      pen.moveTo((i * wide) / grid, 0);
+      pen.lineTo((i * wide) / grid, wide);
+      pen.moveTo(0, (i * wide) / grid);
+      pen.lineTo(wide, (i * wide) / grid);
     }
     pen.stroke();
     return pen;
@@ -273,26 +290,65 @@ function render({ model, el }) {
     }
   }
 
+  // What the worker was asked last and what it has answered: `key` says for which picture and which holes.
+  let worker, network, answer = { key: "" }, asked = "";
+  function ask(key, picture, hidden) {
+    if (asked || key === answer.key) return; // one question at a time: `take` asks the next
+    asked = key;
+    if (network) return take(predict(network, picture, hidden));
+    if (!worker) {
+      worker = startWorker(model);
+      worker.onmessage = ({ data }) => take(data.filled);
+      worker.onerror = () => { // a page that may not start one
+        network = unpack(model.get("weights"), sizes);
+        asked = "";
+        draw();
+      };
+      worker.postMessage({ weights: model.get("weights"), sizes });
+    }
+    worker.postMessage({ picture, hidden });
+  }
+  function take(filled) {
+    answer = { key: asked, filled, hidden: Uint8Array.from(asked.split(" ")[1], Number), picture: asked.split(" ")[0] };
+    asked = "";
+    draw();
+  }
+
+  let seen = ""; // what the third picture shows
   function draw() {
     const hidden = hiddenNow(), picture = pictureNow(), some = hidden.reduce((sum, one) => sum + one, 0);
-    const filled = predict(network, picture, hidden), label = labels[model.get("picture") % labels.length];
+    const number = model.get("picture") % labels.length, label = labels[number], key = `${number} ${hidden.join("")}`;
     const at = `row ${Math.floor(ring / grid) + 1}, column ${(ring % grid) + 1}: ${hidden[ring] ? "hidden" : "shown"}`;
     const share = `${at} · ${some} of ${count} patches hidden`;
-    if (some === count) output.textContent = `${share}: the network has nothing to go by, show at least one.`;
-    else if (!some) output.textContent = `${share}: the network has nothing to fill in.`;
-    else {
-      const seen = picture.filter((_, at) => !hidden[patchOf(at)]);
-      const guess = new Float32Array(pixels).fill(seen.reduce((sum, one) => sum + one, 0) / seen.length);
+    // Until the answer is there, patches that were hidden before keep what was filled in, and new ones are holes.
+    const filled = Float32Array.from(picture), missing = new Uint8Array(count);
+    const old = answer.picture === String(number) ? answer.hidden : new Uint8Array(count);
+    for (let place = 0; place < count; place++) missing[place] = hidden[place] && !old[place];
+    for (let i = 0; i < pixels; i++) {
+      const place = places[i];
+      if (hidden[place] && old[place]) filled[i] = answer.filled[i];
+    }
+    if (some === count) {
+      missing.fill(1);
+      output.textContent = `${share}: the network has nothing to go by, show at least one.`;
+    } else if (!some) output.textContent = `${share}: the network has nothing to fill in.`;
+    else if (key === answer.key) {
+      const shown = picture.filter((_, i) => !hidden[places[i]]);
+      const guess = new Float32Array(pixels).fill(shown.reduce((sum, one) => sum + one, 0) / shown.length);
       const [error, flat] = [filled, guess].map((made) => hiddenError(sizes, picture, made, hidden).toFixed(4));
       output.textContent = `${share}\nmean squared error there: ${error}\nthe mean of the visible pixels everywhere: ${flat}`;
     }
-    truth.setAttribute("aria-label", `The whole digit: ${label === 8 ? "an" : "a"} ${label}`);
+    if (some && some < count) ask(key, picture, hidden);
     if (!pad.clientWidth) return; // the figure is folded away
     const { dark } = look(root);
-    const colours = { hole: dark ? "#8a6d00" : "#e8c76a", line: "rgb(128 128 128 / 0.45)" };
-    mark(show(pad, picture, colours, hidden), pad);
-    mark(some === count ? show(image, filled, colours, hidden) : show(image, filled, colours), image);
-    show(truth, picture, colours);
+    const colours = { hole: dark ? [138, 109, 0] : [232, 199, 106], line: "rgb(128 128 128 / 0.45)" };
+    mark(show(pad, picture, hidden, colours, true), pad);
+    mark(show(image, filled, missing, colours, some === count), image);
+    const now = [number, truth.clientWidth, window.devicePixelRatio].join();
+    if (now === seen) return; // the whole digit stays as it is
+    seen = now;
+    truth.setAttribute("aria-label", `The whole digit: ${label === 8 ? "an" : "a"} ${label}`);
+    show(truth, picture, new Uint8Array(count), colours);
   }
 
   // Setting a trait draws: whoever sets it, this figure, a second view of it, or Python.
@@ -368,6 +424,7 @@ function render({ model, el }) {
 
   return () => { // the view is closed
     unwatch();
+    if (worker) worker.terminate();
     changes.forEach((change) => model.off(change, draw));
   };
 }

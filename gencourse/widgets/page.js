@@ -86,6 +86,12 @@ function drag(pad, follow) {
   pad.addEventListener("pointerup", (event) => event.pointerType === "touch" && follow(event));
 }
 
+// A worker that runs a figure's own text, as a plain script: a page from the disk may not start a module.
+function startWorker(model) {
+  const text = model.get("_esm").replace(/^export default.*$/m, "").replace(/^export /gm, "");
+  return new Worker(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+}
+
 // How to put these traits back to what they are now.
 function rewinder(model, names) {
   const home = names.map((name) => [name, model.get(name)]);

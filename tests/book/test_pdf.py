@@ -81,3 +81,18 @@ def test_two_pages_become_one_book(tmp_path: Path) -> None:
 def test_a_link_that_leads_to_nothing_is_named(tmp_path: Path) -> None:
     _, missing = built(tmp_path, '<a href="one.html#nowhere">x</a>')
     assert len(missing) == 1 and "one.html#nowhere" in missing[0]
+
+
+def test_characters_that_no_font_has_are_noticed() -> None:
+    chromium = find_chromium()
+    if not chromium:
+        pytest.skip("There is no Chromium or Chrome to print with.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        assert pdf.has_font(page, "AB")
+        assert not pdf.has_font(page, "\U000f0000\U000f0001"), "two characters for private use"
+        browser.close()
+    assert "fonts-noto-cjk" in pdf.NO_FONT
+    workflow = (pdf.ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8")
+    assert workflow.index("fonts-noto-cjk") < workflow.index("make pdf"), "installed before it is needed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -24,7 +25,13 @@ PIXELS = "all => all.map(canvas => canvas.toDataURL()).join()"
 
 def source(lab: AnyWidget, theme: str) -> str:
     """A page with one live figure, as the book writes it."""
-    model = {"model_module": "anywidget", "state": lab.get_state()}
+    saved = lab.get_state()
+    binary = {name: saved.pop(name) for name, value in list(saved.items()) if isinstance(value, bytes)}
+    buffers = [
+        {"path": [name], "encoding": "base64", "data": base64.b64encode(value).decode()}
+        for name, value in binary.items()
+    ]
+    model = {"model_module": "anywidget", "state": saved, "buffers": buffers}
     state = json.dumps({"state": {lab.model_id: model}}).replace("</", "<\\/")
     kind = "application/vnd.jupyter.widget"
     ink, paper = ("#ced6dd", "#14181e") if theme == "dark" else ("#222832", "#ffffff")
