@@ -106,7 +106,7 @@ def test_its_weights_are_read_when_they_are_first_needed() -> None:
     spec = importlib.util.find_spec("gencourse.evaluation.classifier")
     fresh = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fresh)
-    assert fresh.picture_classifier.cache_info().currsize == 0
+    assert fresh._trained.cache_info().currsize == 0
 
 
 def test_the_classifier_distance_orders_digits_blur_and_noise() -> None:
