@@ -272,7 +272,7 @@ def _rows(data: str) -> tuple[dict[str, Any], ...]:
 
 PANEL = Study(name="panel", settings=_rows("mnist"), run=panel_row, chapters=(7,))
 
-PANEL_CLOTHES = Study(name="panel_clothes", settings=_rows("fashion_mnist"), run=panel_row)
+PANEL_CLOTHES = Study(name="panel_clothes", settings=_rows("fashion_mnist"), run=panel_row, chapters=(7,))
 
 PANEL_SHORT = Study(
     name="panel_short",

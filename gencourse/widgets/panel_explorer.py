@@ -22,7 +22,7 @@ from gencourse.widgets.text import module, style
 __all__ = ["PanelExplorer"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_RECORD = _PACKAGE / "studies" / "results" / "panel.json"
+_RECORDS = [_PACKAGE / "studies" / "results" / f"{name}.json" for name in ("panel", "panel_clothes")]
 _PICTURES = _PACKAGE / "checkpoints" / "panel_pictures.safetensors"
 _CALLED = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 
@@ -82,14 +82,14 @@ class PanelExplorer(anywidget.AnyWidget):
     @classmethod
     def recorded(cls) -> PanelExplorer:
         """The figure of the panel that ships with the course."""
-        rows = json.loads(_RECORD.read_text(encoding="utf-8"))
+        rows = [row for path in _RECORDS for row in json.loads(path.read_text(encoding="utf-8"))]
         # only training by gradient passes through the pictures again and again
         found = cls.from_rows(rows, sorted({row["method"] for row in rows if "passes" not in row}))
         tensors, facts = read_checkpoint(_PICTURES)
         names = list(dict.fromkeys(row["data"] for row in rows))
         found.strips = [_strips(name, found.methods, tensors) for name in names]
         found.captions = [
-            f"Seed {facts[name]['seed']}, {facts[name]['budget_seconds']:.0f} s of training."
+            f"Pictures of seed {facts[name]['seed']} after {facts[name]['budget_seconds']:.0f} s of training."
             if name in facts
             else ""
             for name in names

@@ -98,7 +98,7 @@ def test_module_needs_nothing_else() -> None:
 
 
 def test_the_recorded_panel_is_sent_and_little_else() -> None:
-    figure, rows = PanelExplorer.recorded(), studies.read("panel")
+    figure, rows = PanelExplorer.recorded(), [*studies.read("panel"), *studies.read("panel_clothes")]
     state = figure.get_state()
     assert "IPY_MODEL_" not in repr(state)
     assert len(json.dumps({k: v for k, v in state.items() if k in figure.keys})) < 270_000
@@ -131,7 +131,7 @@ def test_pictures_come_with_the_record_and_say_how_long_their_methods_learnt() -
         head, _, code = strip.partition(",")
         sheet = Image.open(io.BytesIO(base64.b64decode(code)))
         assert head == "data:image/png;base64" and sheet.size == (8 * 28, (1 + 2 * len(figure.methods)) * 28)
-        assert re.fullmatch(r"Seed \d+, \d+ s of training\.", caption)
+        assert re.fullmatch(r"Pictures of seed \d+ after \d+ s of training\.", caption)
         shown = np.array(sheet.convert("L")).reshape(-1, 28, 8 * 28)
         memory = figure.methods.index("memory")
         # what a method cannot do is blank; memory redraws with the nearest training picture
