@@ -16,6 +16,7 @@ from gencourse.errors import (
     need_number,
     need_same_shape,
     need_tensor,
+    shown,
 )
 from gencourse.evaluation.pictures import errors_of
 
@@ -35,7 +36,7 @@ def anomaly_scores(method: Any, data: ImageDataset, *, device: torch.device | st
         Shape (N,), on the CPU; higher means stranger.
 
     Raises:
-        NotImplementedError: the method has neither.
+        TypeError: the method has neither.
         ValueError: the data are empty, or the method does not give one number a picture.
     """
     need_data("data", data)
@@ -43,7 +44,9 @@ def anomaly_scores(method: Any, data: ImageDataset, *, device: torch.device | st
     score = getattr(method, "anomaly_score", None)
     if score is None:
         if (reconstruct := getattr(method, "reconstruct", None)) is None:
-            raise NotImplementedError(f"{type(method).__name__} has no 'anomaly_score' and no 'reconstruct'.")
+            raise TypeError(
+                f"method is {shown(method)}: give something with 'anomaly_score' or 'reconstruct'."
+            )
         return errors_of(reconstruct, data, device=device)
     parts = []
     for x, _ in data.batches(1000, device=device):

@@ -143,7 +143,6 @@ def _averaged(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return F.avg_pool2d(x, times) if times > 1 and x.ndim == 4 and x.is_floating_point() else x
 
 
-@cache
 def picture_classifier(data: str = "mnist") -> PictureClassifier:
     """A trained classifier, read from the package when it is first asked for; in eval mode, frozen, on the CPU.
 
@@ -154,6 +153,11 @@ def picture_classifier(data: str = "mnist") -> PictureClassifier:
         ValueError: no classifier ships for that name.
     """
     need_one_of("data", data, CLASSIFIERS)
+    return _trained(data)
+
+
+@cache
+def _trained(data: str) -> PictureClassifier:
     judge = CLASSIFIERS[data]
     model = PictureClassifier(judge.shape, judge.classes)
     with safe_open(judge.weights, framework="pt") as file:

@@ -358,6 +358,8 @@ def _classes(bench: _Bench, comparisons: bool) -> dict[str, float]:
 def _anomalies(bench: _Bench, comparisons: bool) -> dict[str, float]:
     if bench.strange is None:
         raise NotImplementedError("no strange pictures were given to be told from the test pictures.")
+    if not hasattr(bench.method, "anomaly_score"):
+        bench.can("reconstruct")
     ordinary, odd = (
         anomaly_scores(bench.method, data, device=bench.device) for data in (bench.test, bench.strange)
     )

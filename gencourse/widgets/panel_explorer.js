@@ -56,14 +56,18 @@ const raised = (power) => [...String(power)].map((c) => (c === "-" ? "‚Åª" : "‚Å
 
 // ---- the figure ----------------------------------------------------------------------------------------
 
-const TRAITS = ["across", "up", "run", "method"];
+const TRAITS = ["data", "across", "up", "run", "method"];
 const MARGIN = { left: 44, right: 14, top: 30, bottom: 46 }; // CSS pixels around the plot, for the axes
 const ROW = 22; // height of a bar with its name, in CSS pixels
 const GREY = "#777777";
+// the two rows of pictures of a method: their names, and what a method without them cannot do, as in `needs`
+const KINDS = [["redrawn", "redraw a picture"], ["drawn", "draw a new picture"]];
+const LABEL = 60; // width of the names beside the pictures, in CSS pixels
 
 const PAGE = `
   <div class="gc-panel-views">
     <div class="gc-panel-menus">
+      <label>Data <select data-trait="data"></select></label>
       <label>Across <select data-trait="across"></select></label>
       <label>Up <select data-trait="up"></select></label>
       <label>Show <select data-trait="run"></select></label>
@@ -79,18 +83,27 @@ const PAGE = `
       <canvas class="gc-image" role="img"></canvas>
       <p class="gc-figure-help">A full bar is the best place of all methods that have the figure, an empty one the last. Blue: the two figures in the plot.</p>
     </div>
+    <div class="gc-panel-pictures">
+      <canvas class="gc-strip" role="img"></canvas>
+      <p class="gc-figure-help"></p>
+    </div>
   </div>`;
 
 function render({ model, el }) {
-  const [methods, baselines, seeds, titles, less, needs, values, intervals] = [
-    "methods", "baselines", "seeds", "titles", "less", "needs", "values", "intervals",
+  const [datasets, methods, baselines, seeds, titles, less, needs, all, widths, strips, captions] = [
+    "datasets", "methods", "baselines", "seeds", "titles", "less", "needs", "values", "intervals", "strips", "captions",
   ].map((name) => model.get(name));
   const root = frame(el, "gc-panel", PAGE);
-  const [pad, image, output, absent, reset] = ["canvas.gc-pad", "canvas.gc-image", "output", ".gc-panel-plot span", "button"].map(
-    (what) => root.querySelector(what));
+  const [pad, image, strip, output, absent, reset, shown, source] = [
+    "canvas.gc-pad", "canvas.gc-image", "canvas.gc-strip", "output", ".gc-panel-plot span", "button", ".gc-panel-pictures",
+    ".gc-panel-pictures p",
+  ].map((what) => root.querySelector(what));
   const menus = Object.fromEntries(TRAITS.map((name) => [name, root.querySelector(`[data-trait=${name}]`)]));
-  const options = { across: titles, up: titles, method: methods, run: ["mean and interval", ...seeds.map((s) => `seed ${s}`)] };
+  const options = { data: datasets, across: titles, up: titles, method: methods, run: ["mean and interval", ...seeds.map((s) => `seed ${s}`)] };
   for (const [name, texts] of Object.entries(options)) texts.forEach((text) => menus[name].append(new Option(text)));
+  menus.data.parentElement.hidden = datasets.length < 2;
+  // the browser reads a picture in its own time, and the figure is drawn again when it has
+  const sheets = strips.map((address) => Object.assign(new Image(), { onload: draw, src: address }));
   pad.setAttribute("aria-valuemax", methods.length);
   image.style.height = `${ROW * titles.length + 4}px`;
 
@@ -98,12 +111,14 @@ function render({ model, el }) {
   function chosen() {
     const within = (name, count) => Math.min(model.get(name), count - 1);
     const [across, up] = [within("across", titles.length), within("up", titles.length)];
-    const run = within("run", seeds.length), method = within("method", methods.length);
+    const run = within("run", seeds.length), method = within("method", methods.length), data = within("data", datasets.length);
+    const [values, intervals] = [all[data], widths[data]];
     const of = (figure) => methods.map((_, m) => values[m][figure] && (run < 0 ? intervals[m][figure][0] : values[m][figure][run]));
     const half = (figure) => methods.map((_, m) => (run < 0 && values[m][figure] ? intervals[m][figure][1] : 0));
     const [x, y, dx, dy] = [of(across), of(up), half(across), half(up)];
     const placed = methods.map((_, m) => m).filter((m) => x[m] !== null && y[m] !== null);
-    return { across, up, run, method, of, x, y, dx, dy, placed };
+    const able = (verb) => needs.some((need, figure) => need === verb && values[method][figure]);
+    return { data, across, up, run, method, of, x, y, dx, dy, placed, able };
   }
 
   function scales({ x, y, dx, dy, placed }) {
@@ -219,8 +234,27 @@ function render({ model, el }) {
     });
   }
 
+  // Test pictures above, what the method made of them below, and what it drew by itself.
+  function drawPictures({ data, method, able }, { ink, font }) {
+    const pen = begin(strip), sheet = sheets[data];
+    if (!sheet.naturalWidth) return; // not read yet
+    const side = sheet.naturalHeight / (1 + 2 * methods.length), count = sheet.naturalWidth / side;
+    const cell = Math.min(40, (strip.clientWidth - LABEL) / count);
+    pen.font = `12px ${font}`;
+    pen.textBaseline = "middle";
+    pen.fillStyle = ink;
+    const row = (line, name, from) => {
+      pen.fillText(name, 0, (line + 0.5) * cell, LABEL - 6);
+      if (from === null) pen.fillText(`It cannot ${KINDS[line - 1][1]}.`, LABEL, (line + 0.5) * cell);
+      else pen.drawImage(sheet, 0, from * side, count * side, side, LABEL, line * cell + 1, count * cell, cell - 2);
+    };
+    row(0, "test", 0);
+    KINDS.forEach(([kind, verb], k) => row(1 + k, kind, able(verb) ? 1 + 2 * method + k : null));
+  }
+
   function draw() {
-    const now = chosen(), { across, up, run, method, of, x, y, dx, dy, placed } = now, name = methods[method];
+    const now = chosen(), { data, across, up, run, method, of, x, y, dx, dy, placed, able } = now, name = methods[method];
+    menus.data.selectedIndex = data;
     menus.across.selectedIndex = across;
     menus.up.selectedIndex = up;
     menus.run.selectedIndex = run + 1;
@@ -238,17 +272,22 @@ function render({ model, el }) {
     const unable = [...new Set(needs.filter((_, figure) => !ranks[figure].place))];
     const cannot = unable.length ? `It cannot ${unable.join(" or ")}.` : "It can do all that is asked for here.";
     const where = placed.includes(method) ? "" : ": cannot be placed";
-    output.textContent = `${name}${run < 0 ? "" : `, seed ${seeds[run]}`}${where}\n${said.join("\n")}\n${cannot}`;
+    const place = [datasets.length > 1 ? datasets[data] : "", run < 0 ? "" : `seed ${seeds[run]}`].filter((text) => text);
+    output.textContent = `${[name, ...place].join(", ")}${where}\n${said.join("\n")}\n${cannot}`;
     const missing = methods.filter((_, m) => !placed.includes(m));
     absent.textContent = missing.length ? `Cannot be placed, for want of a figure: ${missing.join(", ")}.` : "";
     pad.setAttribute("aria-label", `${titles[up]} against ${titles[across]}, a point for each method. Click to choose one, or use the arrow keys.`);
     pad.setAttribute("aria-valuenow", ordered(x).indexOf(method) + 1);
     pad.setAttribute("aria-valuetext", `${name}${where}. ${said.join("; ")}`);
     image.setAttribute("aria-label", `Place of ${name}. ${titles.map((title, f) => `${title}: ${ranks[f].place ? `${ranks[f].place} of ${ranks[f].count}` : "none"}`).join("; ")}.`);
+    shown.hidden = !strips[data];
+    source.textContent = captions[data] || "";
+    strip.setAttribute("aria-label", `Eight test pictures. ${name}: ${KINDS.map(([kind, verb]) => (able(verb) ? kind : `cannot ${verb}`)).join(", ")}.`);
     if (!pad.clientWidth) return; // the figure is folded away
     const page = look(root);
     drawPlot(now, page);
     drawBars(now, ranks, page);
+    if (strips[data]) drawPictures(now, page);
   }
 
   // Setting a trait draws: whoever sets it, this figure, a second view of it, or Python.

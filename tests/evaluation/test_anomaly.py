@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gencourse.data import ImageDataset
-from gencourse.evaluation import auroc, errors_of, threshold_at
+from gencourse.evaluation import anomaly_scores, auroc, errors_of, threshold_at
 
 
 def test_auroc_is_the_chance_that_an_anomaly_scores_higher() -> None:
@@ -69,3 +71,19 @@ def test_the_score_is_the_squared_error_summed_over_a_pictures_pixels() -> None:
 def test_an_impossible_rate_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="false_alarms is"):
         threshold_at(torch.rand(10), rate)
+
+
+def test_a_methods_own_score_comes_before_its_error() -> None:
+    images = torch.randint(
+        0, 256, (30, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    data = ImageDataset(images, torch.zeros(30, dtype=torch.int64))
+    redraws = SimpleNamespace(reconstruct=torch.zeros_like)
+    scores = SimpleNamespace(reconstruct=torch.zeros_like, anomaly_score=lambda x: -x.flatten(1).sum(1))
+    assert torch.equal(anomaly_scores(redraws, data), errors_of(torch.zeros_like, data))
+    torch.testing.assert_close(anomaly_scores(scores, data), -data.x.flatten(1).sum(1))
+    with pytest.raises(TypeError, match="give something with 'anomaly_score' or 'reconstruct'"):
+        anomaly_scores(object(), data)
+    scores.anomaly_score = lambda x: x.flatten(1).sum(1)[:3]
+    with pytest.raises(ValueError, match="3 numbers for 30 pictures"):
+        anomaly_scores(scores, data)

@@ -210,7 +210,15 @@ def test_nothing_that_was_read_stays_tied_to_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["digit_classifier", "clothes_classifier", "shape_classifier", "masked_digit", "trade_off"]
+    "name",
+    [
+        "digit_classifier",
+        "clothes_classifier",
+        "shape_classifier",
+        "masked_digit",
+        "panel_pictures",
+        "trade_off",
+    ],
 )
 def test_the_shipped_files_are_whole(name: str) -> None:
     tensors, facts = read_checkpoint(Path(gencourse.__file__).parent / "checkpoints" / f"{name}.safetensors")

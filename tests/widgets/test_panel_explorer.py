@@ -94,30 +94,51 @@ def test_module_needs_nothing_else() -> None:
     for word in ("import", "require", "http", "fetch", "model.send", "msg:custom"):
         assert not re.search(rf"\b{word}\b", code), f"the module says {word!r}"
     assert "@import" not in PanelExplorer._css and "url(" not in PanelExplorer._css
-    assert len(PanelExplorer._esm) + len(PanelExplorer._css) < 25_000
+    assert len(PanelExplorer._esm) + len(PanelExplorer._css) < 27_000
 
 
 def test_the_recorded_panel_is_sent_and_little_else() -> None:
-    figure, rows = PanelExplorer.recorded(), studies.read("panel")
+    figure, rows = PanelExplorer.recorded(), [*studies.read("panel"), *studies.read("panel_clothes")]
     state = figure.get_state()
     assert "IPY_MODEL_" not in repr(state)
-    assert len(json.dumps({k: v for k, v in state.items() if k in figure.keys})) < 60_000
+    assert len(json.dumps({k: v for k, v in state.items() if k in figure.keys})) < 270_000
     assert {figure.methods[i] for i in figure.baselines} == set(studies.BASELINES)
     assert set(figure.methods) == {*studies.BASELINES, *studies.LEARNT}
     assert figure.titles[figure.up].startswith("classifier distance")
     assert figure.method not in figure.baselines
-    for title, name in [("SSIM", "ssim"), ("recall", "recall"), ("seconds of training", "training_seconds")]:
+    named = [("SSIM", "ssim"), ("recall", "recall"), ("seconds of training", "training_seconds")]
+    of_data = [
+        [row for row in rows if row["data"] == data] for data in dict.fromkeys(r["data"] for r in rows)
+    ]
+    assert len(of_data) == len(figure.datasets) == len(figure.values) == len(figure.intervals)
+    for (title, name), (data, one) in itertools.product(named, enumerate(of_data)):
         column = figure.titles.index(title)
         for index, method in enumerate(figure.methods):
-            found = [row[name] for row in rows if row["method"] == method and name in row]
+            found = [row[name] for row in one if row["method"] == method and name in row]
+            number, spread = figure.values[data][index][column], figure.intervals[data][index][column]
             if not found:
-                assert figure.values[index][column] is None and figure.intervals[index][column] is None
+                assert number is None and spread is None
                 continue
-            np.testing.assert_allclose(figure.values[index][column], found, rtol=1e-4)
+            np.testing.assert_allclose(number, found, rtol=1e-4)
             mean, low, high = seed_interval(found)
-            np.testing.assert_allclose(
-                figure.intervals[index][column], [mean, (high - low) / 2], rtol=1e-4, atol=1e-12
-            )
+            np.testing.assert_allclose(spread, [mean, (high - low) / 2], rtol=1e-4, atol=1e-12)
+
+
+def test_pictures_come_with_the_record_and_say_how_long_their_methods_learnt() -> None:
+    figure = PanelExplorer.recorded()
+    assert len(figure.strips) == len(figure.captions) == len(figure.datasets)
+    for strip, caption in zip(figure.strips, figure.captions, strict=True):
+        head, _, code = strip.partition(",")
+        sheet = Image.open(io.BytesIO(base64.b64decode(code)))
+        assert head == "data:image/png;base64" and sheet.size == (8 * 28, (1 + 2 * len(figure.methods)) * 28)
+        assert re.fullmatch(r"Pictures of seed \d+ after \d+ s of training\.", caption)
+        shown = np.array(sheet.convert("L")).reshape(-1, 28, 8 * 28)
+        memory = figure.methods.index("memory")
+        # what a method cannot do is blank; memory redraws with the nearest training picture
+        drawn = {kind: shown[1 + 2 * figure.methods.index("raw pixels") + kind].any() for kind in (0, 1)}
+        assert drawn == {0: False, 1: False} and shown[1 + 2 * memory].any()
+        apart = np.abs(shown[0].astype(int) - shown[1 + 2 * figure.methods.index("VAE")]).mean()
+        assert apart < np.abs(shown[0].astype(int) - shown[2 + 2 * figure.methods.index("VAE")]).mean()
 
 
 def test_a_method_with_both_figures_is_chosen_first() -> None:
@@ -138,6 +159,7 @@ def test_a_method_with_both_figures_is_chosen_first() -> None:
         ([{**row, "psnr": -1.0} for row in ROWS], [], "rows: psnr of 'a' is -1"),
         ([{k: v for k, v in row.items() if k != "psnr"} for row in ROWS], [], "two at least"),
         ([{**ROWS[-1], "psnr": 3.0}, *ROWS[:-1]], [], "1 of 3 seeds"),
+        ([*ROWS, *({**row, "data": "clothes"} for row in ROWS[3:])], [], r"'a' with seeds \[\] on clothes"),
     ],
 )
 def test_rows_that_are_none_are_refused(rows: list, baselines: list, words: str) -> None:
@@ -145,7 +167,7 @@ def test_rows_that_are_none_are_refused(rows: list, baselines: list, words: str)
         PanelExplorer.from_rows(rows, baselines)
 
 
-@pytest.mark.parametrize("wrong", [{"across": -1}, {"up": -1}, {"run": -2}, {"method": -1}])
+@pytest.mark.parametrize("wrong", [{"data": -1}, {"across": -1}, {"up": -1}, {"run": -2}, {"method": -1}])
 def test_a_value_without_a_control_is_refused(wrong: dict) -> None:
     with pytest.raises(traitlets.TraitError):
         PanelExplorer(**wrong)
@@ -201,7 +223,8 @@ def test_keys_walk_in_the_order_of_either_figure_and_reset_returns(figure: Panel
     for trait, label in [("across", "parameters"), ("up", "PSNR in dB"), ("run", "seed 1")]:
         page.select_option(f"[data-trait={trait}]", label)
     page.click("button")
-    chosen = "all => all.map(menu => menu.selectedOptions[0].text)"
+    assert not page.is_visible("[data-trait=data]")
+    chosen = "all => all.slice(1).map(menu => menu.selectedOptions[0].text)"
     assert page.eval_on_selector_all("select", chosen) == [
         "PSNR in dB",
         "parameters",
@@ -209,6 +232,37 @@ def test_keys_walk_in_the_order_of_either_figure_and_reset_returns(figure: Panel
         "a",
     ]
     assert page.inner_text("output")[0] == "a"
+
+
+def test_another_data_set_has_other_numbers_and_other_pictures(show: Any) -> None:
+    other = [
+        {**row, "data": "clothes", **({"psnr": 30 - row["psnr"]} if "psnr" in row else {})} for row in ROWS
+    ]
+    both = PanelExplorer.from_rows([*({**row, "data": "mnist"} for row in ROWS), *other], ["b"])
+    assert both.datasets == ["MNIST", "clothes"]
+    recorded = PanelExplorer.recorded()
+    both.strips, both.captions = [recorded.strips[0], ""], [recorded.captions[0], ""]
+    page = show(both)
+    assert page.inner_text("output").startswith("a, MNIST\nPSNR in dB: 21 ±")
+    page.wait_for_function("document.querySelector('canvas.gc-strip').width > 300")
+    assert page.is_visible("canvas.gc-strip") and "s of training" in page.inner_text(".gc-panel-pictures")
+    assert (pixels(page, "gc-strip")[..., 3] > 200).sum() > 500
+    page.select_option("[data-trait=data]", "clothes")
+    assert page.inner_text("output").startswith("a, clothes\nPSNR in dB: 9 ±")
+    assert not page.is_visible("canvas.gc-strip")
+
+
+def test_what_a_method_cannot_do_is_said_in_place_of_its_pictures(show: Any) -> None:
+    page = show(PanelExplorer.recorded(), width=390)
+    label = "all => all[0].getAttribute('aria-label')"
+    for method, said in [
+        ("GAN", "GAN: cannot redraw a picture, drawn."),
+        ("raw pixels", "raw pixels: cannot redraw a picture, cannot draw a new picture."),
+        ("VAE", "VAE: redrawn, drawn."),
+    ]:
+        page.select_option("[data-trait=method]", method)
+        assert page.eval_on_selector_all("canvas.gc-strip", label) == f"Eight test pictures. {said}"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_bars_show_the_place(figure: PanelExplorer, show: Any) -> None:
