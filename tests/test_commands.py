@@ -420,3 +420,24 @@ def test_all_files_that_cannot_be_read_are_named_at_once(photos: Path, tmp_path:
         (tmp_path / "photos" / "a" / f"x{number}.png").write_text("no picture")
     done = call("train", "vae", "--data", tmp_path / "photos", "--out", tmp_path / "run")
     assert done.exit_code == 2 and all(f"x{number}.png" in done.stderr for number in range(3))
+
+
+def test_every_verb_s_help_has_an_example() -> None:
+    for command in app.registered_commands:
+        assert f"gencourse {command.name}" in call(command.name, "--help").output, command.name
+
+
+def test_labelled_pictures_are_as_many_as_there_are(photos: Path, tmp_path: Path) -> None:
+    words = ("train", "semisupervisedaae", "--data", photos, "--size", 28, "--epochs", 1, "--quiet")
+    words += ("--device", "cpu", "--limit", 40, "--set", "network=conv")
+    assert call(*words, "--out", tmp_path / "run").exit_code == 0
+    for number in (1, 1000):
+        done = call(*words, "--set", f"labelled={number}", "--out", tmp_path / "other")
+        assert done.exit_code == 2 and f"--set labelled is {number}: there are " in done.stderr
+
+
+def test_a_limit_takes_pictures_of_every_class(photos: Path) -> None:
+    for streamed in (False, True):
+        source = Source(str(photos), 8, streamed=streamed, workers=0, limit=11)
+        assert len(source.train()) == len(source.test()) == 11
+        assert set(source.train().labels.tolist()) == {0, 1}

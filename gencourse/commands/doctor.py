@@ -55,6 +55,8 @@ def doctor(
     """Look at versions, devices, threads, data and speed, and say what to do about each finding.
 
     Ends with exit code 1 if something is wrong.
+
+    Example: gencourse doctor --seconds 0
     """
     findings = [
         *_versions(),

@@ -28,7 +28,10 @@ def export(
         bool, typer.Option("--exercises-only", help="With --for: no text, no training.")
     ] = False,
 ) -> None:
-    """Write chapters for students, stubs in place of the solutions, or for a teacher's marking tool."""
+    """Write chapters for students, stubs in place of the solutions, or for a teacher's marking tool.
+
+    Example: gencourse export 2 --to handout
+    """
     from gencourse import exercises
 
     if tool not in (None, "nbgrader", "otter"):

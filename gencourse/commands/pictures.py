@@ -62,7 +62,7 @@ class Source:
             return self._sized(load(self.data, split="train"))
         if self.streamed:
             return self._streamed(held_out=False)
-        return self._limited(self._parts(held_out=False))
+        return self._parts(held_out=False)
 
     def few(self) -> ImageDataset:
         """Pictures to learn from, in memory: of a stream its first ones, up to 2000."""
@@ -75,7 +75,7 @@ class Source:
             return self._sized(load(self.data, split="test"))
         if self.streamed:
             return _first(self._streamed(held_out=True))
-        return self._limited(self._parts(held_out=True))
+        return self._parts(held_out=True)
 
     def same_pictures(self, other: Source) -> bool:
         """Whether both mean the same pictures, however they are read."""
@@ -85,7 +85,7 @@ class Source:
         self._need_folder()
         data = stream(self.data, size=self.size or 64, channels=self.channels, workers=self.workers)
         rows = self._rows(len(data), held_out)
-        return data.take(rows if self.limit is None else rows[: self.limit])
+        return data.take(rows[self._spread(len(rows))])
 
     def _rows(self, n: int, held_out: bool) -> torch.Tensor:
         rows = torch.arange(n)
@@ -103,13 +103,17 @@ class Source:
     def _parts(self, held_out: bool) -> ImageDataset:
         self._need_folder()
         everything = load_folder(self.data, size=self.size or 64, channels=self.channels)
-        return everything.take(self._rows(len(everything), held_out))
+        rows = self._rows(len(everything), held_out)
+        return everything.take(rows[self._spread(len(rows))])
 
-    def _limited(self, data: ImageDataset) -> ImageDataset:
-        return data if self.limit is None else data.take(min(self.limit, len(data)))
+    def _spread(self, n: int) -> torch.Tensor:
+        """So many of n rows as may be used, from all over: a folder's first ones may be of one class."""
+        count = n if self.limit is None else min(self.limit, n)
+        return torch.arange(count) * n // max(1, count)
 
     def _sized(self, data: ImageDataset) -> ImageDataset:
-        data = self._limited(data)
+        if self.limit is not None:
+            data = data.take(min(self.limit, len(data)))
         if self.size in (None, data.shape[1]):
             return data
         size = [self.size, self.size]

@@ -15,7 +15,10 @@ def progress(
     reset: Annotated[bool, typer.Option("--reset", help="Forget every attempt on this computer.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Which exercises are done, tried and left, from the record that the checks keep on this computer."""
+    """Which exercises are done, tried and left, from the record that the checks keep on this computer.
+
+    Example: gencourse progress --json
+    """
     from gencourse import exercises
 
     if reset:

@@ -177,7 +177,9 @@ def _curves(path: Path, history: History) -> None:
 # ---- the page --------------------------------------------------------------------------------------------
 
 _STYLE = """
-:root { color-scheme: light dark; --quiet: #595959; --line: #8885; --card: #fff; }
+:root { color-scheme: light dark; --quiet: #595959; --line: #8885; --card: #fff; --link: #0b57d0; }
+:root { background: #fff; color: #1c1c1c; }
+a { color: var(--link); }
 body { font: 1rem/1.55 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; border-bottom: 1px solid var(--line); }
@@ -202,8 +204,7 @@ pre { padding: .6rem .8rem; margin: 0; white-space: pre-wrap; overflow-wrap: any
 summary { cursor: pointer; padding: .4rem 0; }
 @media (max-width: 34rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; } }
 @media (prefers-color-scheme: dark) {
-  :root { --quiet: #b0b0b0; --card: #000; }
-  a { color: #8ab4f8; }
+  :root { --quiet: #b0b0b0; --card: #000; --link: #8ab4f8; background: #121212; color: #e6e6e6; }
   img.chart { filter: invert(.93) hue-rotate(180deg); background: #fff; }
 }
 """

@@ -107,20 +107,30 @@ def build(
     if "classes" in takes and takes["classes"].default == 10 and names:
         given.setdefault("classes", max(2, len(names)))
     if "labelled" in takes:
-        given["labelled"] = _few(data, given.pop("labelled", 100))
+        given["labelled"] = _few(data, given.pop("labelled", None))
     if "network" in takes and takes["network"].default == "dense" and shape != (1, 28, 28):
         given.setdefault("network", "conv")  # dense layers of a large picture have millions of weights
     return kind(**given)
 
 
-def _few(data: Any, count: int) -> ImageDataset | None:
-    """About so many labelled pictures, as many of each class."""
+def _few(data: Any, count: int | None) -> ImageDataset | None:
+    """About so many labelled pictures, as many of each class; a hundred, or as many as there are, if not given."""
     if not isinstance(data, ImageDataset):
         return None
-    classes = len(data.labels[data.labels >= 0].unique())
-    if not classes or count < classes:
-        raise ValueError(f"--set labelled is {count}: give at least one for each of {classes} classes.")
-    return data.of_each_class(count // classes)
+    known = data.labels[data.labels >= 0]
+    classes, sizes = known.unique(return_counts=True)
+    if not len(classes):
+        raise ValueError(
+            "--data has no labels, and this method needs some: sort the pictures into sub-folders."
+        )
+    least = int(sizes.min())
+    each = min(100 // len(classes) or 1, least) if count is None else count // len(classes)
+    if not 1 <= each <= least:
+        raise ValueError(
+            f"--set labelled is {count}: there are {len(classes)} classes, the smallest of {least} pictures; give "
+            f"{len(classes)} to {len(classes) * least}."
+        )
+    return data.of_each_class(each)
 
 
 def _value(name: str, text: str, kind: str) -> Any:

@@ -76,6 +76,9 @@ def test_the_panel_says_what_a_method_cannot_do() -> None:
     )
     texts = [t.get_text().replace("\n", " ") for axis in plt.gcf().axes for t in axis.texts]
     assert any("Autoencoder cannot sample" in text for text in texts)
+    figures.panel(model, History(), test)  # as after `load_trained`
+    texts = [t.get_text().replace("\n", " ") for axis in plt.gcf().axes for t in axis.texts]
+    assert any("trained before, and loaded" in text for text in texts)
 
 
 def test_figures_of_chapter_one() -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from gencourse import methods
 from gencourse.training import Method, adam, fit, read_checkpoint, whole_batch
-from gencourse.training.processes import Processes
+from gencourse.training.processes import Processes, _of_this_start
 
 sys.path.insert(0, str(Path(__file__).parent))
 import together
@@ -244,18 +245,37 @@ def test_alone_everything_stays_as_it_is() -> None:
     )
 
 
-def test_a_killed_process_stops_the_job_in_a_sentence_and_one_process_goes_on(tmp_path: Path) -> None:
-    done = torchrun("killed", tmp_path)
+def test_a_killed_process_is_started_again_then_stops_the_job_in_a_sentence_and_one_goes_on(
+    tmp_path: Path,
+) -> None:
+    done = torchrun("killed", tmp_path, "--max-restarts", "1", seconds=200)
     assert done.returncode != 0
     assert "Signal 9 (SIGKILL)" in done.stderr  # torchrun names who was killed
-    facts = read_checkpoint(tmp_path / "run")[1]
-    assert len(facts["epochs"]) == 2  # it was killed in the third
-    options = {**together.OPTIONS, "epochs": 5}
-    resumed = together.Dying()
+    assert "Another process of this run is gone" in done.stderr
+    # killed in the third epoch; started again by torchrun, gone on from there, and killed in the fifth
+    assert len(read_checkpoint(tmp_path / "run")[1]["epochs"]) == 4
+    assert (tmp_path / "epochs.txt").read_text().split() == ["1", "2", "3", "4"]
+    resumed, whole = together.Dying(), together.Dying()
     with pytest.warns(UserWarning, match="processes 2, now 1"):
-        history = fit(resumed, together.pictures(), checkpoint=tmp_path / "run", resume=True, **options)
-    assert len(history) == 5 and all(t.isfinite().all() for t in resumed.state_dict().values())
-    assert done.stderr.count("Another process of this run is gone") == 1
+        history = fit(resumed, together.pictures(), checkpoint=tmp_path / "run", resume=True, **together.LONG)
+    alone = fit(whole, together.pictures(), **together.LONG)
+    for key, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[key], value, rtol=1e-4, atol=1e-5)
+    for name in alone.names:
+        torch.testing.assert_close(history[name], alone[name], rtol=1e-4, atol=1e-5)
+    assert any(name.startswith("validation ") for name in alone.names)
+
+
+def test_only_the_answer_to_this_start_s_own_question_is_taken() -> None:
+    """What processes that are gone have left in torchrun's store leads nobody astray."""
+    store = dist.HashStore()
+    store.set("gencourse asks 1", "an old question")
+    store.set("gencourse answers an old question", "an old name")
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda rank: _of_this_start(store, rank, 2), (0, 1))
+    first.set("address", "here")
+    assert second.get("address") == b"here" and not store.check(["an old name/address"])
+    assert not store.check(["address"])
 
 
 def test_a_loss_of_all_rows_is_not_added_up_from_parts() -> None:

@@ -127,20 +127,32 @@ class Poisoned(Normed):
         return super().loss(x) * (float("nan") if bad else 1.0)
 
 
-class Dying(Normed):
-    """Process 1 is killed in the third epoch, the first time."""
+class Dying(m.VAE):
+    """Process 1 is killed in its eighth mini-batch: in the third epoch since the job was started or restarted."""
 
     steps = 0
 
-    def loss(self, x: Tensor) -> Tensor:
-        self.steps += 1
-        if (
-            self.steps == 8
-            and os.environ.get("RANK") == "1"
-            and os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0"
-        ):
+    def __init__(self) -> None:
+        super().__init__(DENSE, 3)
+
+    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, Tensor]:
+        self.steps += self.training  # not when it is validated
+        if self.steps == 8 and os.environ.get("RANK") == "1":
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().loss(x)
+        return super().step(x, update, y)
+
+
+LONG = {**OPTIONS, "epochs": 6, "validation": pictures(9), "stop_after": 6}
+
+
+def noted(folder: Path) -> Callable[[Method, History], None]:
+    """Write down each epoch as it is done."""
+
+    def write(_: Method, history: History) -> None:
+        with open(folder / "epochs.txt", "a") as file:
+            file.write(f"{len(history)} ")
+
+    return write
 
 
 def compare(folder: Path) -> None:
@@ -188,4 +200,4 @@ if __name__ == "__main__":
     if what == "compare":
         compare(where)
     else:
-        fit(Dying(), pictures(), **{**OPTIONS, "epochs": 5, "checkpoint": where / "run", "resume": True})
+        fit(Dying(), pictures(), checkpoint=where / "run", resume=True, on_epoch=noted(where), **LONG)
