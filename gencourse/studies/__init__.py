@@ -65,6 +65,7 @@ from gencourse.studies.scaling import (
     document_004_network,
     picture_method,
 )
+from gencourse.studies.tuning import PROBLEMS, SEARCHERS, TUNING
 
 STUDIES = {
     study.name: study
@@ -137,16 +138,19 @@ __all__ = [
     "PANEL",
     "PANEL_SHORT",
     "PARZEN",
+    "PROBLEMS",
     "R3GAN_PAIRS",
     "RATE_DISTORTION",
     "RESTORING",
     "RESULTS",
     "SAMPLERS",
+    "SEARCHERS",
     "SIX_LOSSES",
     "SMALL_DATA",
     "STEP_TIME",
     "STUDIES",
     "TRADE_OFF",
+    "TUNING",
     "AgreeingGAN",
     "AnyShare",
     "HardLabelAAE",

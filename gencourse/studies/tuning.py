@@ -37,7 +37,7 @@ RATES = (2e-4, 5e-2)
 """Learning rates that all search in, on a logarithmic scale."""
 
 _FINAL = 3  # new training seeds of what was chosen
-_SEEDS = 10  # of the searchers
+_SEEDS = 5  # of the searchers
 
 
 @dataclass(frozen=True)
