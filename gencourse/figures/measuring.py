@@ -182,15 +182,18 @@ def distance_line(distances: Mapping[str, Mapping[int, float]], limits: Mapping[
 
 
 def search_curves(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] | None = None) -> None:
-    """Best value so far of searches: after each share of the budget above, after each trial below.
+    """Regret of searches, after each share of the budget above, after each trial below.
+
+    Regret is how far the best value so far is above the least value of all searches of the problem, in percent of
+    that. The axis is straight up to one percent, and logarithmic above.
 
     Args:
         rows: records with "problem" (a column each), "searcher" (a colour each), and the values "after_1", "after_2",
             … and "trial_1", "trial_2", …; a line is the median over the rows of a searcher, a band their range.
-        labels: name of a problem to the label of its vertical axis.
+        labels: name of a problem to what its value is, for the title.
 
     Raises:
-        ValueError: a row lacks a value, or it is not a finite number.
+        ValueError: a value is not positive, a row lacks a value, or it is not a finite number.
     """
     need_records("rows", rows, problem=_need_text, searcher=_need_text)
     labels = {} if labels is None else labels
@@ -207,15 +210,20 @@ def search_curves(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] |
             n = counts[kind]
             for column, problem in enumerate(problems):
                 axis = axes[line][column]
+                own = [row for row in rows if row["problem"] == problem]
+                values = [v for row in own for k, v in row.items() if k.startswith(("after_", "trial_"))]
+                for value in values:
+                    need_number("a value of rows", value, above=0)
+                least = min(values)
                 for searcher, colour in zip(
                     searchers, (_GREY, _BLUE, _RED, _AMBER) * len(searchers), strict=False
                 ):
-                    found = [r for r in rows if (r["problem"], r["searcher"]) == (problem, searcher)]
+                    found = [row for row in own if row["searcher"] == searcher]
                     curves = []
                     for row in found:
                         for k in range(1, n + 1):
-                            need_number(f"rows' '{kind}_{k}'", row.get(f"{kind}_{k}"))
-                        curves.append([row[f"{kind}_{k}"] for k in range(1, n + 1)])
+                            need_number(f"rows' '{kind}_{k}'", row.get(f"{kind}_{k}"), above=0)
+                        curves.append([100 * (row[f"{kind}_{k}"] / least - 1) for k in range(1, n + 1)])
                     if not curves:
                         continue
                     x = [k / n if kind == "after" else k for k in range(1, n + 1)]
@@ -224,7 +232,11 @@ def search_curves(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] |
                     )
                     axis.fill_between(x, low, high, color=colour, alpha=0.13, lw=0)
                     axis.plot(x, middle, color=colour, label=searcher)
-                axis.set(xlabel=title, ylabel=labels.get(problem, ""), title=problem if line == 0 else "")
+                axis.set_yscale("symlog", linthresh=1.0)
+                axis.set(xlabel=title, ylabel="above the best, %", ylim=(0, None))
+                if line == 0:
+                    axis.set_title(f"{problem}: {labels[problem]}" if problem in labels else problem)
+                axis.yaxis.set_major_formatter("{x:.3g}")
         axes[0][0].legend()
         plt.tight_layout()
         plt.show()
