@@ -445,6 +445,11 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             ]
         ),
         "rate_curve": lambda: dict(test=rate_test()),
+        "checkup_chart": lambda: dict(answers={"Is it fine?": "Fine: it is.", "And this?": "Look: no."}),
+        "search_curves": lambda: dict(
+            rows=[{"problem": "p", "searcher": "s", "after_1": 2.0, "after_2": 1.0, "trial_1": 2.0}],
+            labels={"p": "error"},
+        ),
         "distance_line": lambda: dict(distances={"a": {100: 3.0, 200: 2.0}}, limits={"a": 1.0}),
         "panel_points": lambda: dict(
             rows=[{"method": "a", "error": 2.0, "distance": 9.0}], across="error", up="distance"

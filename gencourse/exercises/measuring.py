@@ -865,14 +865,16 @@ _IS_RIGHT = Exercise(
     stub='''
 def is_right(psnr):
     """True if psnr(x_hat, x) is the mean over pictures of 10 log10(1 / MSE), and False
-    if it is anything else; pictures (B, C, H, W) in [0, 1], MSE over a picture's pixels.
+    if it is anything else. Pictures are (B, C, H, W) in [0, 1]; MSE is the mean over a
+    picture's pixels.
     """
     raise NotImplementedError
 ''',
     solution='''
 def is_right(psnr):
     """True if psnr(x_hat, x) is the mean over pictures of 10 log10(1 / MSE), and False
-    if it is anything else; pictures (B, C, H, W) in [0, 1], MSE over a picture's pixels.
+    if it is anything else. Pictures are (B, C, H, W) in [0, 1]; MSE is the mean over a
+    picture's pixels.
     """
     x = torch.full((2, 1, 3, 4), 0.5)
     # half of the pixels are right; errors of both signs, twice as large in one picture

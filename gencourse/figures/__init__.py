@@ -20,7 +20,7 @@ from gencourse.figures.gan import (
 )
 from gencourse.figures.layers import layers
 from gencourse.figures.mae import hidden_curves, mae_idea, mask_ratio_curves, position_map
-from gencourse.figures.measuring import distance_line, panel_points, task_chart
+from gencourse.figures.measuring import checkup_chart, distance_line, panel_points, search_curves, task_chart
 from gencourse.figures.method_map import method_map
 from gencourse.figures.pictures import panel, picture_rows, scatter_codes
 from gencourse.figures.scaling import step_times
@@ -33,6 +33,7 @@ __all__ = [
     "ae_gan_idea",
     "autoencoder_idea",
     "best_discriminator",
+    "checkup_chart",
     "code_planes",
     "conditional_mean",
     "cross_entropy_floor",
@@ -57,6 +58,7 @@ __all__ = [
     "scatter_codes",
     "score_field",
     "score_histograms",
+    "search_curves",
     "step_times",
     "table",
     "task_chart",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 import matplotlib.pyplot as plt
-from matplotlib.patches import Rectangle
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from gencourse.errors import (
     need_kind,
@@ -19,7 +21,7 @@ from gencourse.errors import (
 )
 from gencourse.figures.style import style
 
-__all__ = ["distance_line", "panel_points", "task_chart"]
+__all__ = ["checkup_chart", "distance_line", "panel_points", "search_curves", "task_chart"]
 
 _BLUE, _GREY, _RED, _AMBER = "#4477aa", "#666666", "#c0392b", "#e0a526"
 
@@ -179,5 +181,107 @@ def distance_line(distances: Mapping[str, Mapping[int, float]], limits: Mapping[
         plt.show()
 
 
+def search_curves(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] | None = None) -> None:
+    """Regret of searches, after each share of the budget above, after each trial below.
+
+    Regret is how far the best value so far is above the least value of all searches of the problem, in percent of
+    that. The axis is straight up to one percent, and logarithmic above.
+
+    Args:
+        rows: records with "problem" (a column each), "searcher" (a colour each), and the values "after_1", "after_2",
+            … and "trial_1", "trial_2", …; a line is the median over the rows of a searcher, a band their range.
+        labels: name of a problem to what its value is, for the title.
+
+    Raises:
+        ValueError: a value is not positive, a row lacks a value, or it is not a finite number.
+    """
+    need_records("rows", rows, problem=_need_text, searcher=_need_text)
+    labels = {} if labels is None else labels
+    if labels:
+        need_named("labels", labels, "names of problems to texts")
+    problems, searchers = (list(dict.fromkeys(row[k] for row in rows)) for k in ("problem", "searcher"))
+    titles = {"after": "share of the budget spent, in pictures", "trial": "trials"}
+    counts = {kind: sum(name.startswith(f"{kind}_") for name in rows[0]) for kind in titles}
+    if not all(counts.values()):
+        raise ValueError("rows[0] has no 'after_1' or no 'trial_1': give records of searches.")
+    with style():
+        _, axes = plt.subplots(2, len(problems), figsize=(3.7 * len(problems), 5.6), squeeze=False)
+        for line, (kind, title) in enumerate(titles.items()):
+            n = counts[kind]
+            for column, problem in enumerate(problems):
+                axis = axes[line][column]
+                own = [row for row in rows if row["problem"] == problem]
+                values = [v for row in own for k, v in row.items() if k.startswith(("after_", "trial_"))]
+                for value in values:
+                    need_number("a value of rows", value, above=0)
+                least = min(values)
+                for searcher, colour in zip(
+                    searchers, (_GREY, _BLUE, _RED, _AMBER) * len(searchers), strict=False
+                ):
+                    found = [row for row in own if row["searcher"] == searcher]
+                    curves = []
+                    for row in found:
+                        for k in range(1, n + 1):
+                            need_number(f"rows' '{kind}_{k}'", row.get(f"{kind}_{k}"), above=0)
+                        curves.append([100 * (row[f"{kind}_{k}"] / least - 1) for k in range(1, n + 1)])
+                    if not curves:
+                        continue
+                    x = [k / n if kind == "after" else k for k in range(1, n + 1)]
+                    middle, low, high = (
+                        [f(v) for v in zip(*curves, strict=True)] for f in (median, min, max)
+                    )
+                    axis.fill_between(x, low, high, color=colour, alpha=0.13, lw=0)
+                    axis.plot(x, middle, color=colour, label=searcher)
+                axis.set_yscale("symlog", linthresh=1.0)
+                axis.set(xlabel=title, ylabel="above the best, %", ylim=(0, None))
+                if line == 0:
+                    axis.set_title(f"{problem}: {labels[problem]}" if problem in labels else problem)
+                axis.yaxis.set_major_formatter("{x:.3g}")
+        axes[0][0].legend()
+        plt.tight_layout()
+        plt.show()
+
+
+def checkup_chart(answers: Mapping[str, str]) -> None:
+    """Questions one below the other, each with its answer: go down while it is fine, and stop where it is not.
+
+    Args:
+        answers: question to answer; an answer that begins with "Fine" is drawn in blue, any other in amber.
+
+    Raises:
+        TypeError, ValueError: that is no dictionary of texts, or it is empty.
+    """
+    need_named("answers", answers, "questions to answers")
+    for question, answer in answers.items():
+        need_kind(f"answers[{question!r}]", answer, str, "a sentence")
+    with style():
+        _, axis = plt.subplots(figsize=(7.6, 0.2 + 0.78 * len(answers)))
+        for line, (question, answer) in enumerate(answers.items()):
+            fine = answer.startswith("Fine")
+            box = FancyBboxPatch(
+                (0.05, line + 0.14),
+                2.2,
+                0.62,
+                boxstyle="round,pad=0.02,rounding_size=0.1",
+                fc="#dbe7f3" if fine else "#f8e6bd",
+                ec=_BLUE if fine else _AMBER,
+            )
+            axis.add_patch(box)
+            centre: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9}
+            axis.text(1.15, line + 0.45, "\n".join(textwrap.wrap(question, 26)), **centre)
+            axis.text(2.5, line + 0.45, "\n".join(textwrap.wrap(answer, 78)), va="center", fontsize=8)
+            if line + 1 < len(answers):
+                axis.annotate(
+                    "",
+                    (1.15, line + 1.12),
+                    (1.15, line + 0.78),
+                    arrowprops={"arrowstyle": "->", "color": _GREY},
+                )
+        axis.set(xlim=(0, 8.2), ylim=(len(answers), 0))
+        axis.axis("off")
+        plt.tight_layout()
+        plt.show()
+
+
 def _need_text(name: str, value: Any) -> None:
-    need_kind(name, value, str, "the name of a method")
+    need_kind(name, value, str, "a name")

@@ -66,6 +66,7 @@ from gencourse.studies.scaling import (
     document_004_network,
     picture_method,
 )
+from gencourse.studies.tuning import PROBLEMS, SEARCHERS, TUNING
 
 STUDIES = {
     study.name: study
@@ -140,16 +141,19 @@ __all__ = [
     "PANEL_CLOTHES",
     "PANEL_SHORT",
     "PARZEN",
+    "PROBLEMS",
     "R3GAN_PAIRS",
     "RATE_DISTORTION",
     "RESTORING",
     "RESULTS",
     "SAMPLERS",
+    "SEARCHERS",
     "SIX_LOSSES",
     "SMALL_DATA",
     "STEP_TIME",
     "STUDIES",
     "TRADE_OFF",
+    "TUNING",
     "AgreeingGAN",
     "AnyShare",
     "HardLabelAAE",

@@ -54,7 +54,7 @@ class Problem:
     build: Callable[[float, int], Method]
     knob: tuple[float, float]
     logarithmic: bool
-    measure: Callable[[Method, ImageDataset], float]
+    measure: Callable[[Any, ImageDataset], float]
 
     def place(self, u: float, v: float) -> dict[str, float]:
         """The setting at (u, v) of the unit square."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterable
+from itertools import islice, repeat
 from typing import Any
 
 import torch
@@ -16,9 +18,8 @@ from torch import Tensor
 
 from gencourse.data import as_dataset
 from gencourse.errors import need_kind, need_number, need_seed, need_size
-from gencourse.training.find_rate import find_learning_rate
 from gencourse.training.method import Method, Mover, seeded
-from gencourse.training.trial import endless, need_watch
+from gencourse.training.trial import endless, need_watch, watched
 from gencourse.training.update import NonFiniteLossError, step_sizes, update_for
 
 __all__ = ["check_data", "check_gradients", "check_one_batch", "check_rate"]
@@ -29,7 +30,9 @@ _LEARNT = 0.7  # share of its first value by which a loss falls when one mini-ba
 _STUCK = 0.02  # and what is no fall at all
 _FADED = 1e-6  # norm of a gradient over that of the weights
 _UNEVEN = 1e4  # between two players' gradients
-_SLOW = 100.0  # how far below the suggestion a learning rate may be
+_LADDER = (1e-3, 1e-2, 0.1, 1.0, 10.0)  # rates to compare one with
+_MISSED = 0.1  # share of the best fall that a rate misses if it is too large
+_MISSED_ABOVE = 0.5  # and if it is too small
 
 
 def check_data(method: Method, data: Any, *, pictures: int = 1000, seed: int = 0) -> str:
@@ -115,22 +118,16 @@ def check_one_batch(
     need_seed("seed", seed)
     need_watch(method, watch)
     method.accepts(*next(endless(data, 1, "cpu", seed)))
-    x, y = next(endless(data, batch_size, method.device, seed))
-    trial = copy.deepcopy(method).train()
-    update, losses = update_for(trial, step_sizes(trial, learning_rate)), []
-    with seeded(seed):
-        for step in range(1, steps + 1):
-            try:
-                record = trial.step(x, update, y)
-                update.check()
-            except NonFiniteLossError as error:
-                return f"Look: {len(x)} pictures, seen again and again, break at step {step}. {error}"
-            except ValueError as error:  # a move that cannot be: a detach() too many, another player's name
-                return f"Look: the step itself is wrong. {error}"
-            losses.append(float(record[need_watch(method, watch, record)]))
+    batch = next(endless(data, batch_size, method.device, seed))
+    try:
+        losses = _losses(method, repeat(batch, steps), learning_rate, watch, seed)
+    except NonFiniteLossError as error:
+        return f"Look: {len(batch[0])} pictures, seen again and again, break it. {error}"
+    except _StepError as error:
+        return f"Look: {error}"
     first, last = losses[0], sum(losses[-10:]) / 10
     share = (first - last) / max(abs(first), 1e-12)
-    told = f"{len(x)} pictures, seen {steps} times: the loss goes from {first:.4g} to {last:.4g}"
+    told = f"{len(batch[0])} pictures, seen {steps} times: the loss goes from {first:.4g} to {last:.4g}"
     if share > _LEARNT:
         return f"Fine: {told}."
     if share > _STUCK:
@@ -202,40 +199,84 @@ def check_rate(
     *,
     learning_rate: float | None = None,
     watch: str | None = None,
+    steps: int = 60,
     batch_size: int = 64,
     seed: int = 0,
 ) -> str:
-    """Is the learning rate in the range where the loss falls? Asks `find_learning_rate`.
+    """Would a rate ten times larger, or 10, 100 or 1000 times smaller, have done much better in a short run?
+
+    A short run likes large steps, so the larger one must do better by half. `find_learning_rate` shows the whole
+    curve.
 
     Args:
         method: what is to be trained, best before training.
         data: what it is to be trained on.
         learning_rate: the rate in question; the method's own when not given.
-        watch: which recorded loss should fall; see `find_learning_rate`.
+        watch: which recorded loss should fall. With several players it must be said; a plain GAN has none that does.
+        steps: mini-batches of each of the five runs.
         batch_size: pictures in a mini-batch.
         seed: of the shuffling and of the method's noise.
 
     Returns:
-        One sentence with the rate, and with one that would do.
+        One sentence with the rate, and with the one that did best.
 
     Raises:
         TypeError, ValueError: an argument cannot be used, or `watch` is missing.
     """
     need_kind("method", method, Method, _METHOD)
+    data = as_dataset(data)
     if learning_rate is not None:
         need_number("learning_rate", learning_rate, above=0)
-    test = find_learning_rate(method, data, watch=watch, batch_size=batch_size, seed=seed)
-    sizes = step_sizes(method, learning_rate)
-    rate = sizes.get(test.watched, max(sizes.values()))
-    best = test.rates[min(range(len(test.losses)), key=test.losses.__getitem__)]
-    if rate > best:
-        return (
-            f"Look: the learning rate {rate:.2g} is too large: in a short test the loss was lowest at {best:.2g}, and "
-            f"rose beyond; try {test.suggestion:.1g}."
-        )
-    if rate < test.suggestion / _SLOW:
-        return f"Look: the learning rate {rate:.2g} is very small: try {test.suggestion:.1g}."
-    return f"Fine: the learning rate is {rate:.2g}; in a short test the loss was lowest at {best:.2g}."
+    need_size("steps", steps, 10)
+    need_size("batch_size", batch_size)
+    need_seed("seed", seed)
+    need_watch(method, watch)
+    method.accepts(*next(endless(data, 1, "cpu", seed)))
+    rate = max(step_sizes(method, learning_rate).values())
+    reached: dict[float, float] = {}
+    first = math.nan
+    for factor in _LADDER:
+        batches = islice(endless(data, batch_size, method.device, seed), steps)
+        try:
+            losses = _losses(method, batches, factor * rate, watch, seed)
+        except NonFiniteLossError:
+            reached[factor] = math.inf
+            continue
+        except _StepError as error:
+            return f"Look: {error}"
+        first, reached[factor] = losses[0], sum(losses[-10:]) / 10
+    best = min(reached, key=lambda factor: reached[factor])
+    if not math.isfinite(reached[best]):
+        return f"Look: the loss is not finite at {rate:.2g}, nor at any rate down to {_LADDER[0] * rate:.2g}."
+    missed = (reached[1.0] - reached[best]) / max(first - reached[best], 1e-12)  # share of the fall
+    told = f"after {steps} mini-batches the loss is {reached[1.0]:.4g} with the learning rate {rate:.2g}"
+    instead = f"{reached[best]:.4g} with {best * rate:.2g}"
+    if best < 1 and missed > _MISSED:
+        return f"Look: {told} and {instead}: it is too large."
+    if best > 1 and missed > _MISSED_ABOVE:
+        return f"Look: {told} and {instead}: it is very small."
+    return f"Fine: {told}; the best of five rates around it gives {instead}."
+
+
+class _StepError(ValueError):
+    """A step that cannot be: a detach() too many, the name of another player."""
+
+
+def _losses(
+    method: Method, batches: Iterable[tuple[Tensor, Tensor]], rate: float | None, watch: str | None, seed: int
+) -> list[float]:
+    """The watched loss of each mini-batch that a copy of the method learns from."""
+    trial = copy.deepcopy(method).train()
+    update, losses = update_for(trial, step_sizes(trial, rate)), []
+    with seeded(seed):
+        for x, y in batches:
+            try:
+                record = trial.step(x, update, y)
+            except ValueError as error:
+                raise _StepError(f"the step itself is wrong. {error}") from None
+            update.check()
+            losses.append(float(record[watched(record, watch)]))
+    return losses
 
 
 def _norm(tensors: list[Any]) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from gencourse.data import as_dataset
 from gencourse.errors import need_kind, need_number, need_seed, need_size
 from gencourse.training.method import Method, seeded
-from gencourse.training.trial import endless, need_watch
+from gencourse.training.trial import endless, need_watch, watched
 from gencourse.training.update import NonFiniteLossError, update_for
 
 __all__ = ["RateTest", "find_learning_rate"]
@@ -93,7 +93,7 @@ def find_learning_rate(
                 update.check()
             except NonFiniteLossError:
                 break
-            watch = need_watch(method, watch, record)
+            watch = watched(record, watch)
             mean = _SMOOTH * mean + (1 - _SMOOTH) * float(record[watch])
             smooth = mean / (1 - _SMOOTH ** (step + 1))
             if not math.isfinite(smooth):

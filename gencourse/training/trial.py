@@ -11,7 +11,7 @@ from torch import Tensor
 from gencourse.errors import need_kind, shown
 from gencourse.training.method import Method
 
-__all__ = ["endless", "need_watch", "wait_for"]
+__all__ = ["endless", "need_watch", "wait_for", "watched"]
 
 
 def endless(
@@ -34,14 +34,8 @@ def wait_for(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def need_watch(method: Method, watch: str | None, record: Mapping[str, Any] | None = None) -> str | None:
-    """The name of the recorded loss that should fall: the one that was said, or that of the only player.
-
-    Args:
-        method: what is tried.
-        watch: what was said.
-        record: what a step recorded, once there is one.
-    """
+def need_watch(method: Method, watch: str | None) -> None:
+    """With one player the loss that should fall is known; with several it must be said."""
     if watch is not None:
         need_kind("watch", watch, str, "the name of a recorded loss")
     players = list(method.players())
@@ -50,8 +44,10 @@ def need_watch(method: Method, watch: str | None, record: Mapping[str, Any] | No
             f"watch is None: {type(method).__name__} has the players {', '.join(players)}, so say which recorded loss "
             "should fall."
         )
-    if record is None:
-        return watch
+
+
+def watched(record: Mapping[str, Any], watch: str | None) -> str:
+    """The name of the loss that should fall, in what a step recorded: the first one, if none was said."""
     watch = next(iter(record)) if watch is None else watch
     if watch not in record:
         raise ValueError(f"watch is {shown(watch)}: what is recorded is {', '.join(record)}.")

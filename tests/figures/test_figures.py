@@ -229,6 +229,27 @@ def test_figures_of_chapter_seven() -> None:
     texts = [t.get_text() for t in plt.gcf().axes[0].texts]
     assert texts == ["3", "4", "5", "8", "8", "–"]
     figures.distance_line({"a": {100: 3.0, 200: 2.0}}, {"a": 1.0})
+    searches = [
+        {
+            "problem": p,
+            "searcher": s,
+            **{f"{kind}_{k}": 9.0 - k + seed for kind in ("after", "trial") for k in (1, 2)},
+        }
+        for p in ("first", "second")
+        for s in ("grid", "random")
+        for seed in range(3)
+    ]
+    figures.search_curves(searches, {"first": "error"})
+    above, _, below, _ = plt.gcf().axes
+    for line in above.lines:  # the median of three seeds is 9, then 8; the least of all is 7
+        assert list(line.get_ydata()) == pytest.approx([100 * 2 / 7, 100 / 7])
+    assert list(above.lines[0].get_xdata()) == [0.5, 1.0] and list(below.lines[0].get_xdata()) == [1, 2]
+    assert above.get_title() == "first: error" and below.get_xlabel() == "trials"
+    figures.checkup_chart({"Is it fine?": "Fine: it is.", "And this?": "Look: no."})
+    fine, look = plt.gcf().axes[0].patches[:2]
+    assert fine.get_facecolor() != look.get_facecolor()
+    with pytest.raises(ValueError, match="rows\\[0\\] has no 'after_1'"):
+        figures.search_curves([{"problem": "p", "searcher": "s"}])
     with pytest.raises(ValueError, match="up is 'speed', and rows has none with both"):
         figures.panel_points(rows, "error", "speed")
     with pytest.raises(ValueError, match="rows has no 'speed', which tasks"):

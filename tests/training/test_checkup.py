@@ -18,7 +18,6 @@ from gencourse.training import (
     check_gradients,
     check_one_batch,
     check_rate,
-    find_learning_rate,
 )
 
 SMALL = Plan("dense", (32,))
@@ -98,14 +97,16 @@ def test_labels_that_a_method_needs_and_does_not_get(digits: ImageDataset) -> No
 
 
 def test_a_learning_rate_a_hundred_times_too_large_or_too_small(digits: ImageDataset) -> None:
-    best = 10 * find_learning_rate(autoencoder(), digits).suggestion
-    large = check_rate(autoencoder(), digits, learning_rate=100 * best)
-    assert large.startswith("Look: ") and "too large" in large
-    small = check_rate(autoencoder(), digits, learning_rate=best / 1e4)
-    assert small.startswith("Look: ") and "very small" in small
-    assert check_rate(autoencoder(), digits, learning_rate=best / 5).startswith("Fine: ")
-    assert check_one_batch(autoencoder(), digits, learning_rate=100 * best).startswith("Look: ")
-    assert "slowly" in check_one_batch(autoencoder(), digits, learning_rate=best / 1e3)
+    usual = autoencoder().learning_rate
+    for factor in (100, 1e4):
+        large = check_rate(autoencoder(), digits, learning_rate=factor * usual)
+        assert large.startswith("Look: ") and large.endswith("too large.")
+    small = check_rate(autoencoder(), digits, learning_rate=usual / 100)
+    assert small.startswith("Look: ") and small.endswith("very small.")
+    assert check_one_batch(autoencoder(), digits, learning_rate=1000 * usual).startswith("Look: ")
+    assert "slowly" in check_one_batch(autoencoder(), digits, learning_rate=usual / 20)
+    blown = check_rate(autoencoder(), digits, learning_rate=1e30)
+    assert blown.startswith("Look: ")
 
 
 class Broken(Autoencoder):
