@@ -447,7 +447,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "rate_curve": lambda: dict(test=rate_test()),
         "checkup_chart": lambda: dict(answers={"Is it fine?": "Fine: it is.", "And this?": "Look: no."}),
         "search_curves": lambda: dict(
-            rows=[{"problem": "p", "searcher": "s", "after_1": 2.0, "after_2": 1.0, "trial_1": 2.0}],
+            rows=[{"problem": "p", "searcher": "s", "after_1": 2.0, "trial_1": 2.0}],
             labels={"p": "error"},
         ),
         "distance_line": lambda: dict(distances={"a": {100: 3.0, 200: 2.0}}, limits={"a": 1.0}),
@@ -585,13 +585,17 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             name: lambda: dict(
                 method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2)
             )
-            for name in ("check_data", "check_gradients", "check_rate")
+            for name in ("check_data", "check_gradients")
         },
-        "check_one_batch": lambda: dict(
-            method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
-            steps=10,
-            watch="autoencoder",
-        ),
+        **{
+            name: lambda: dict(
+                method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
+                learning_rate=1e-3,
+                steps=10,
+                watch="autoencoder",
+            )
+            for name in ("check_one_batch", "check_rate")
+        },
         "find_learning_rate": lambda: dict(
             method=importlib.import_module("gencourse.methods").Autoencoder(Plan("dense", (4,)), 2),
             steps=10,

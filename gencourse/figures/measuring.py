@@ -199,6 +199,8 @@ def search_curves(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] |
     labels = {} if labels is None else labels
     if labels:
         need_named("labels", labels, "names of problems to texts")
+        for name, text in labels.items():
+            need_kind(f"labels[{name!r}]", text, str, "text")
     problems, searchers = (list(dict.fromkeys(row[k] for row in rows)) for k in ("problem", "searcher"))
     titles = {"after": "share of the budget spent, in pictures", "trial": "trials"}
     counts = {kind: sum(name.startswith(f"{kind}_") for name in rows[0]) for kind in titles}
