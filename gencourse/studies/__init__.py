@@ -107,6 +107,7 @@ STUDIES = {
         AAE_LONG,
         PARZEN,
         R3GAN_PAIRS,
+        TUNING,
     )
 }
 

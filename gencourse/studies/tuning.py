@@ -243,4 +243,5 @@ TUNING = Study(
         for searcher in SEARCHERS
     ),
     run=tuning,
+    chapters=(7,),
 )
