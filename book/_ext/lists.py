@@ -120,7 +120,7 @@ def figures(root: Path) -> str:
     for place in places(root):
         for number, caption in CAPTION.findall("" if place.is_code else place.source):
             kind = "live" if LIVE.search(before) else "picture"
-            rows.append((place, f"| figure {number} | {cell_text(what_it_shows(caption))} | {kind} |"))
+            rows.append((place, f"| figure\u00a0{number} | {cell_text(what_it_shows(caption))} | {kind} |"))
         before = place.source if place.is_code else ""
     return headed(rows, "| figure | what to look for | kind |")
 
