@@ -149,6 +149,7 @@ def use_mathml(app: Sphinx) -> None:
     """Choose the renderer before the builder asks for it, and silence the web theme, which the file does not use."""
     if app.builder.name == "epub":
         app.config.html_math_renderer = "mathml"
+        app.config.project = app.config.epub_title
         static = ROOT / "book" / "_static"
         files = (path.relative_to(static).as_posix() for path in static.rglob("*") if path.is_file())
         app.config.epub_exclude_files = [f"_static/{name}" for name in files if name not in SHIPPED]
@@ -175,6 +176,14 @@ def described(contents: str, folder: Path) -> str:
     return re.sub(r'<item [^>]*href="([^"]+)" media-type="[^"]+" />', properties, contents)
 
 
+def with_language(text: str, language: str) -> str:
+    """A page that says which language it is read aloud in."""
+    start = '<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub='
+    return text.replace(
+        start, start.replace(" xmlns:epub", f' lang="{language}" xml:lang="{language}" xmlns:epub'), 1
+    )
+
+
 def mend(app: Sphinx) -> None:
     """Mend what Sphinx lists wrongly: chapters lie in another folder than the first page, and hold formulas."""
     # mypy: the EPUB's builder has these
@@ -188,6 +197,9 @@ def mend(app: Sphinx) -> None:
 
     def build_content() -> None:
         list_files()
+        for page in Path(builder.outdir).rglob("*.xhtml"):
+            text = page.read_text(encoding="utf-8")
+            page.write_text(with_language(text, app.config.epub_language), encoding="utf-8")
         file = Path(builder.outdir) / "content.opf"
         file.write_text(described(file.read_text(encoding="utf-8"), file.parent), encoding="utf-8")
 
@@ -237,11 +249,13 @@ def picture_widths(app: Sphinx) -> dict[str, int]:
 
 def tidy(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Make a page fit for an EPUB."""
-    if app.builder.name == "epub" and context.get("body"):
+    if app.builder.name != "epub":
+        return
+    if context.get("body"):
         context["body"] = well_formed(context["body"], picture_widths(app))
-        context["script_files"] = []
-        # Written after the EPUB is closed, and of no use in it.
-        context["css_files"] = [css for css in context["css_files"] if "mystnb" not in str(css.filename)]
+    context["script_files"] = []
+    # Written after the EPUB is closed, and of no use in it.
+    context["css_files"] = [css for css in context["css_files"] if "mystnb" not in str(css.filename)]
 
 
 def close(app: Sphinx, failure: Exception | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from pathlib import Path
 
 import ebook
 import pytest
@@ -67,3 +68,33 @@ def test_a_picture_with_twice_the_pixels_is_as_wide_as_in_the_web_edition() -> N
     page = '<p><img alt="A" src="../_images/a.png"/><img alt="B" src="../_images/b.png"/></p>'
     first, second = BeautifulSoup(ebook.well_formed(page, {"a.png": 300}), "html.parser").find_all("img")
     assert first["width"] == "300" and "width" not in second.attrs
+
+
+def test_the_list_of_files_says_what_is_in_them(tmp_path: Path) -> None:
+    for name, text in (("a.xhtml", "<p><math/></p>"), ("b.xhtml", "<p/>")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    item = '<item id="x" href="{}" media-type="{}" />'
+    xhtml = "application/xhtml+xml"
+    listed = [
+        item.format("a.xhtml", xhtml),
+        item.format("b.xhtml", xhtml),
+        item.format("_static/cover.png", "image/png"),
+    ]
+    found = ebook.described("\n".join(listed), tmp_path).split("\n")
+    assert found[0] == listed[0].replace(" />", ' properties="mathml" />') and found[1] == listed[1]
+    assert 'properties="cover-image"' in found[2]
+
+
+def test_a_page_says_its_language_and_its_address_has_no_way_back() -> None:
+    page = '<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops"><p/></html>'
+    found = ebook.with_language(page, "en")
+    assert ElementTree.fromstring(found).get("lang") == "en" and ebook.with_language(found, "en") == found
+    assert (
+        ebook.straight("book/../chapters/a.xhtml#x") == "chapters/a.xhtml#x" and ebook.straight("#x") == "#x"
+    )
+
+
+def test_a_fold_of_code_has_one_name() -> None:
+    page = "<details><summary><p>Show</p><p>Hide</p></summary>{}</details>"
+    assert "<summary>The solution</summary>" in ebook.well_formed(page.format("### BEGIN SOLUTION"))
+    assert "<summary>The code</summary>" in ebook.well_formed(page.format("x = 1"))
