@@ -140,7 +140,8 @@ def test_a_row_of_each_kind_can_be_run_again(study: Study, tmp_path: pathlib.Pat
         for recorded in study.rows_of(
             settings, read(study.name) if (RESULTS / f"{study.name}.json").exists() else []
         ):
-            assert set(row) == set(recorded)
+            # a distance has its number of pictures in its name, and smoke takes fewer
+            assert {name.replace("_512", "_2000") for name in row} == set(recorded)
 
 
 def test_records_lie_in_the_package() -> None:
