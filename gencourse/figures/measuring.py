@@ -271,7 +271,7 @@ def checkup_chart(answers: Mapping[str, str]) -> None:
             axis.add_patch(box)
             centre: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9}
             axis.text(1.15, line + 0.45, "\n".join(textwrap.wrap(question, 26)), **centre)
-            axis.text(2.5, line + 0.45, "\n".join(textwrap.wrap(answer, 70)), va="center", fontsize=9)
+            axis.text(2.5, line + 0.45, "\n".join(textwrap.wrap(answer, 68)), va="center", fontsize=9)
             if line + 1 < len(answers):
                 axis.annotate(
                     "",
