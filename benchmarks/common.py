@@ -6,10 +6,15 @@ import datetime
 import os
 import platform
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+
+from gencourse.data import ImageDataset
+from gencourse.training import Method
+from gencourse.training.formulation import possible_formulations
+from gencourse.training.precision import Way, fastest_way, step_seconds
 
 README = Path(__file__).with_name("README.md")
 
@@ -69,3 +74,11 @@ def ratio(found: Mapping[str, list[float]], name: str, to: str) -> tuple[float, 
 def grouped(number: float) -> str:
     """12 345, as the tables write it."""
     return f"{number:,.0f}".replace(",", " ")
+
+
+def chosen(method: Method, data: ImageDataset, batch_size: int, precisions: Sequence[str]) -> Way:
+    """What `fit` would choose, with precision="auto" or for float32 alone."""
+    x, y = next(data.batches(batch_size))
+    names = possible_formulations(method)
+    way, _ = fastest_way(lambda ways: step_seconds(method, x, y, ways), precisions, names)
+    return way

@@ -35,12 +35,12 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from common import facts, grouped, in_turn, ratio, write
+from common import chosen, facts, grouped, in_turn, ratio, write
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader
@@ -53,8 +53,7 @@ from gencourse.losses import discriminator_loss, generator_loss, squared_error
 from gencourse.methods import AAE, GAN
 from gencourse.networks import Plan
 from gencourse.training import Method, Mover, fit
-from gencourse.training.formulation import possible_formulations
-from gencourse.training.precision import PRECISIONS, Way, fastest_way, step_seconds
+from gencourse.training.precision import PRECISIONS, Way
 
 SIZES = {"img_size": 32, "patch_size": 4, "in_chans": 3, "embed_dim": 96, "depth": 4, "num_heads": 4}
 DECODER = {"decoder_embed_dim": 64, "decoder_depth": 2, "decoder_num_heads": 4}
@@ -210,14 +209,6 @@ def masked_autoencoder(source: Path, place: Path, batch_size: int) -> Callable[[
             return time.process_time() - start
 
     return seconds
-
-
-def chosen(method: Method, data: ImageDataset, batch_size: int, precisions: Sequence[str]) -> Way:
-    """What `fit` would choose, with precision="auto" or for float32 alone."""
-    x, y = next(data.batches(batch_size))
-    names = possible_formulations(method)
-    way, _ = fastest_way(lambda ways: step_seconds(method, x, y, ways), precisions, names)
-    return way
 
 
 def ours(make: Callable[[], Method], data: ImageDataset, way: Way, batch_size: int) -> Callable[[], float]:

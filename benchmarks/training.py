@@ -3,17 +3,18 @@
     python benchmarks/training.py            prints images per second and two ratios a method
     python benchmarks/training.py --write    also writes them into benchmarks/README.md
 
-Three ways to train the same network on the same images with the same batch size and Adam settings:
+Four ways to train the same network on the same images with the same batch size and Adam settings:
 
 textbook   torchvision's MNIST with ToTensor, a shuffling DataLoader, Adam as `torch.optim` gives it, and
            zero_grad, backward, step and .item() for each loss
 fit        `gencourse.training.fit`
+fastest    `fit` in the precision and formulation that precision="auto" would choose
 limit      the updates that `fit` makes, on mini-batches that were made beforehand: no data to fetch, no loop
 
 The limit does not train on one mini-batch over and over: that drives Adam's moments into denormal numbers,
 on which a CPU is slow, and `fit` would look faster than its own limit.
 
-They take turns, so that whatever else the machine does hits all three alike. A rate is a median over the
+They take turns, so that whatever else the machine does hits all alike. A rate is a median over the
 rounds, a ratio the median of the ratios within a round.
 """
 
@@ -27,7 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from common import facts, grouped, write
+from common import chosen, facts, grouped, write
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision.datasets import MNIST
@@ -37,6 +38,7 @@ from gencourse.data import ImageDataset, load
 from gencourse.methods import AAE, GAN, MAE, Autoencoder
 from gencourse.networks import Plan, UpsampleConv2d
 from gencourse.training import Method, Update, adam, choose_device, fit
+from gencourse.training.precision import PRECISIONS, Way
 
 # A new chapter adds its method here; all three ways of training it follow from its `players` and `step`.
 METHODS: dict[str, Callable[[], Method]] = {
@@ -62,6 +64,19 @@ METHODS: dict[str, Callable[[], Method]] = {
 }
 
 
+# a pass of about a second for each, where the others take --images pictures
+PARTS = {
+    "autoencoder, dense": 6,
+    "autoencoder, conv": 3,
+    "GAN, dense": 2,
+    "GAN, DCGAN": 0.3,
+    "GAN, dense, Wasserstein with gradient penalty": 0.5,
+    "adversarial autoencoder, 1×32×32": 2,
+    "adversarial autoencoder, one hidden layer": 4,
+    "masked autoencoder, 3×32×32": 0.5,
+}
+
+
 class TextbookMover:
     """What tutorials write: zero_grad, backward through everything, step, item."""
 
@@ -82,7 +97,7 @@ class TextbookMover:
 
 
 class Bench:
-    """The three ways, for one choice of device, precision, batch size, images and their shape."""
+    """These ways, for one choice of device, precision, batch size, images and their shape."""
 
     def __init__(
         self,
@@ -100,6 +115,7 @@ class Bench:
         self.batch_size: int = args.batch_size
         self.precision: str = args.precision
         self.ready = list(data.batches(args.batch_size, device=device))
+        self.way = Way("float32")
         write_torchvision_mnist(digits, folder)
 
     def textbook(self, method: Method) -> None:
@@ -122,6 +138,19 @@ class Bench:
             batch_size=self.batch_size,
             device=self.device,
             precision=self.precision,
+            progress=False,
+        )
+
+    def fastest(self, method: Method) -> None:
+        """`fit` in the precision and formulation that `choose` found."""
+        precision, formulation = self.way
+        fit(
+            method,
+            self.data,
+            batch_size=self.batch_size,
+            device=self.device,
+            precision=precision,
+            formulation=formulation,
             progress=False,
         )
 
@@ -169,30 +198,35 @@ def write_torchvision_mnist(data: ImageDataset, folder: Path) -> None:
 
 
 def measure(name: str, bench: Bench, warm: Bench, repeats: int) -> dict[str, float]:
-    """Medians over rounds in which the three ways take turns."""
+    """Medians over rounds in which the ways take turns."""
     make = METHODS[name]
-    ways = ("textbook", "fit", "limit")
+    ways = ("textbook", "fit", "limit", "fastest")
+    bench.way = warm.way = chosen(make().to(bench.device), bench.data, bench.batch_size, list(PRECISIONS))
     for way in ways:
         warm.rate(getattr(warm, way), make)
     rounds: list[dict[str, float]] = []
     for turn in range(repeats):
-        order = [ways[(turn + i) % 3] for i in range(3)]
+        order = [ways[(turn + i) % len(ways)] for i in range(len(ways))]
         rounds.append({way: bench.rate(getattr(bench, way), make) for way in order})
     return {way: statistics.median(r[way] for r in rounds) for way in ways} | {
         "fit/textbook": statistics.median(r["fit"] / r["textbook"] for r in rounds),
+        "fastest/textbook": statistics.median(r["fastest"] / r["textbook"] for r in rounds),
         "fit/limit": statistics.median(r["fit"] / r["limit"] for r in rounds),
     }
 
 
-def table(results: dict[str, dict[str, float]], parameters: dict[str, int]) -> str:
+def table(results: dict[str, dict[str, float]], parameters: dict[str, int], ways: dict[str, Way]) -> str:
     rows = [
-        "| method | parameters | textbook | fit | limit | fit ÷ textbook | fit ÷ limit |",
-        "|---|---|---|---|---|---|---|",
+        "| method | parameters | textbook | fit | limit | fit ÷ textbook | fit ÷ limit | fastest ÷ textbook | as |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, r in results.items():
         rates = " | ".join(grouped(r[way]) for way in ("textbook", "fit", "limit"))
         count = grouped(parameters[name])
-        rows.append(f"| {name} | {count} | {rates} | {r['fit/textbook']:.2f} | {r['fit/limit']:.3f} |")
+        rows.append(
+            f"| {name} | {count} | {rates} | {r['fit/textbook']:.2f} | {r['fit/limit']:.3f} | "
+            f"{r['fastest/textbook']:.2f} | {ways[name]} |"
+        )
     return "\n".join(rows)
 
 
@@ -202,7 +236,7 @@ def main() -> None:
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--images", type=int, default=1280, help="in one measured pass")
+    parser.add_argument("--images", type=int, default=1280, help="of a measured pass, about: see PARTS")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3, help="rounds; the median counts")
     parser.add_argument("--threads", type=int, default=1)
@@ -212,24 +246,27 @@ def main() -> None:
 
     torch.set_num_threads(args.threads)
     device = choose_device(args.device)
-    data = load("mnist").take(args.images)
+    digits = load("mnist")
     results: dict[str, dict[str, float]] = {}
     parameters: dict[str, int] = {}
+    ways: dict[str, Way] = {}
     with tempfile.TemporaryDirectory() as folder:
-        few = data.take(min(len(data), 5 * args.batch_size))
-        for name in args.method or METHODS:
+        for number, name in enumerate(args.method or METHODS):
+            data = digits.take(int(args.images * PARTS[name]))
+            few = data.take(min(len(data), 5 * args.batch_size))
             shape = METHODS[name]().shape
-            bench = Bench(data, shape, Path(folder, "all"), device, args)
-            warm = Bench(few, shape, Path(folder, "few"), device, args)
+            bench = Bench(data, shape, Path(folder, f"{number} all"), device, args)
+            warm = Bench(few, shape, Path(folder, f"{number} few"), device, args)
             results[name] = measure(name, bench, warm, args.repeats)
+            ways[name] = bench.way
             parameters[name] = sum(p.numel() for p in METHODS[name]().parameters())
             print(name, {k: round(v, 3) for k, v in results[name].items()}, flush=True)
 
     settings = (
-        f"Images per second. {args.threads} thread(s), {args.precision}, batch size {args.batch_size}, {args.images} "
-        f"images a pass, median of {args.repeats} rounds. {facts(device)}"
+        f"Images per second. {args.threads} thread(s), {args.precision}, batch size {args.batch_size}, about "
+        f"{args.images} images a pass, median of {args.repeats} rounds. {facts(device)}"
     )
-    text = f"{table(results, parameters)}\n\n{settings}"
+    text = f"{table(results, parameters, ways)}\n\n{settings}"
     print(f"\n{text}")
     if args.write:
         write("training", text)
