@@ -465,6 +465,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
         "table": lambda: dict(rows=[{"a": 1.5, "b": "text"}]),
     },
     "widgets": {
+        "explore_sample_size": lambda: dict(features={"drawn": numbers(40, 2)}, real=numbers(60, 2)),
         "DiracGame": lambda: dict(start=[1.0, 0.0], loss="logistic", mode="simultaneous", h=0.2, gamma=0.0),
         "GanLab": lambda: dict(
             data="ring", units=16, seed=1, drawn=[[0.0, 1.0]], a={"r1": 0.1}, b={"momentum": 0.9}

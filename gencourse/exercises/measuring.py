@@ -601,11 +601,15 @@ _COUNTS = "Those are counts. A share is a count divided by the number of points.
 _DENSITY = "That is a density: shares divided by the width of a cell. Return the shares."
 
 
+class _Lent(list[float]):
+    """A list that an answer gets itself, not a copy of it: whether it takes from the list is the question."""
+
+
 def _check_shares(shares: Callable[[list[float], int], Any]) -> None:
     hint = "Return a list of shares, one for each cell."
     for n, bins in ((30, 5), (7, 3), (23, 8)):
         points = torch.sigmoid(random(n, seed=n)).tolist()
-        given = list(points)
+        given = _Lent(points)
         found = torch.stack([number(share, hint) for share in parts(shares(given, bins), bins, hint)])
         expect(given == points, _EATEN)
         counts = torch.tensor([int(bins * p) for p in points]).bincount(minlength=bins).float()

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import ToTensor
 
 from gencourse.data import ImageDataset, save_picture, shapes, stream
 from gencourse.methods import GAN, MAE, Autoencoder
@@ -140,6 +139,8 @@ class _AsFloats(Dataset[tuple[Tensor, int]]):
     """What tutorials do to each picture: from bytes to floats, one by one."""
 
     def __init__(self, pictures: list[tuple[Any, int]]) -> None:
+        from torchvision.transforms import ToTensor  # slow to import, and no chapter needs it
+
         self.pictures, self.transform = pictures, ToTensor()
 
     def __len__(self) -> int:

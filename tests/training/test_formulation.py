@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gencourse.data import ImageDataset
 from gencourse.methods import GAN, MAE, Autoencoder
 from gencourse.training import CheckpointError, Method, Mover, fit, read_checkpoint, seeded
-from gencourse.training.formulation import FORMULATIONS, formulated, possible_formulations
+from gencourse.training.formulation import formulated, possible_formulations
 
 QUIET = {"batch_size": 8, "device": "cpu", "progress": False}
 METHODS: dict[str, Callable[[], Method]] = {
@@ -43,11 +43,14 @@ def gradients(method: Method, names: tuple[str, ...]) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("kind", METHODS)
-@pytest.mark.parametrize("name", FORMULATIONS)
-def test_every_formulation_is_the_same_function(kind: str, name: str) -> None:
+def test_every_formulation_is_the_same_function(kind: str) -> None:
     method = METHODS[kind]()
-    if name not in possible_formulations(method):
-        pytest.skip("changes nothing here")
+    for name in possible_formulations(method):
+        matches(method, name)
+
+
+def matches(method: Method, name: str) -> None:
+    """Assert that the method computes the same in a formulation as it does as written."""
     for one, other in zip(gradients(method, ()), gradients(method, (name,)), strict=True):
         assert (one - other).norm() <= 1e-5 * one.norm() + 1e-6
 
