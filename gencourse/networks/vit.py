@@ -323,7 +323,7 @@ class _Attention(nn.Module):
         self.heads = heads
         self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
 
-    def forward(self, x: Tensor, written_out: bool | None) -> Tensor:
+    def forward(self, x: Tensor, written_out: bool | None = None) -> Tensor:
         batch, count, width = x.shape
         parts = self.qkv(x).reshape(batch, count, 3, self.heads, width // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4).unbind(0)
