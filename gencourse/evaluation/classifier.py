@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -51,7 +52,8 @@ __all__ = [
 _FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
-class Judge(NamedTuple):
+@dataclass(frozen=True)
+class Judge:
     """A trained classifier that ships: where its weights lie, and what it looks at.
 
     Attributes:

@@ -745,7 +745,7 @@ def smoothed(logits, target):
     """The judge's loss on real samples with the label `target` in place of 1, mean over
     the batch: least where D = σ(logits) is target. Finite for all finite logits.
     """
-    softplus = nn.functional.softplus
+    softplus = torch.nn.functional.softplus
     return (target * softplus(-logits) + (1 - target) * softplus(logits)).mean()
 ''',
     wrong=(

@@ -168,7 +168,7 @@ def reproduce(study: Study, folder: str | Path = RESULTS, *, report: Callable[[s
             "preset": preset().name,
             "device": f"{_processor()}, {torch.get_num_threads()} threads",
             "torch": torch.__version__,
-            "seconds": round(time.perf_counter() - start, 1),
+            "seconds": float(f"{time.perf_counter() - start:.3g}"),
             "date": date.today().isoformat(),
         }
         rows.append({**settings, **{k: float(f"{v:.6g}") for k, v in result.items()}, **facts})
