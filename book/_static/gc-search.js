@@ -21,7 +21,7 @@
   function prepare({ pages, places: rows, same: groups }) {
     places = rows.map(([page, anchor, kind, title, where, number, names, text, code]) => ({
       page: pages[page], anchor, kind, title, where, number, names, text, code,
-      weight: (KINDS[kind] || 1) * (pages[page].startsWith("chapters/") ? 1 : kind === "section" ? 0.8 : 1),
+      weight: (KINDS[kind] || 1) * (pages[page].startsWith("chapters/") ? 1 : kind === "section" ? 0.5 : 1),
       titleStems: stems(title),
       nameStems: names.map(stems),
       textStems: stems(text),
@@ -105,7 +105,7 @@
         idea.forEach((phrase, k) => {
           const here = about(place, phrase);
           if (here) phrases.push(phrase);
-          most = Math.max(most, here * (k ? 0.85 : 1));
+          most = Math.max(most, here * (k ? 0.95 : 1));
         });
         if (most) met += 1;
         score += most * weights[i];

@@ -41,7 +41,7 @@ QUERIES = {
     "self-attention": "05_mae.html#attention-and-what-it-costs",
     "bfloat16": "06_scaling.html#numbers-of-sixteen-bits",
     "batch size": "06_scaling.html#larger-mini-batches-larger-steps",
-    "hyperparameter tuning": "07_measuring.html#random-search",
+    "hyperparameter tuning": "07_measuring.html#tuning",
     "error bar": "07_measuring.html#a-number-and-its-interval",
     "discriminator_loss": "api.html#gencourse.losses.discriminator_loss",
     "Goodfellow 2014": "bibliography.html#work-",

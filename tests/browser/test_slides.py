@@ -122,7 +122,10 @@ def test_nothing_is_cut_off(seen: tuple[Page, list[str]]) -> None:
 
 
 @pytest.mark.parametrize("path", slides.chapters(), ids=lambda path: path.stem)
-def test_the_deck_of_a_chapter(path: Path, browser: Browser, html: Path, tmp_path: Path) -> None:
+def test_the_deck_of_a_chapter(
+    path: Path, browser: Browser, html: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENCOURSE_PRESET", "smoke")  # of the book that is tested; the cache asks
     cache = html.parent / ".jupyter_cache"
     if not cache.is_dir():
         pytest.skip(f"There is no cache of executed chapters in {cache}: run 'python tools/test.py smoke'.")
