@@ -250,7 +250,7 @@ def test_a_game_that_explodes_stops_and_says_so(bench: Bench) -> None:
     wild = "#gan-lab&data=ring&units=16&seed=1&a=least_squares,plain,0.2,1,10,0,0&b=least_squares,plain,0.2,1,10,0,0"
     page = bench.open(wild)
     press(page, "play")
-    wait(page, f"{NUMBERS}.startsWith('A run has left')", seconds=60)
+    wait(page, f"{NUMBERS}.startsWith('A run has left')", seconds=20)
     assert page.locator("[data-do=play]").inner_text() == "Play"
 
 
