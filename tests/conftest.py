@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome, report.longrepr = "failed", f"{reason}\nIn CI no test may be skipped."
+
+
+@pytest.fixture
+def clothes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fashion-MNIST, also where neither a network nor Debian's package has it: its first pictures."""
+    from gencourse.data import sources
+
+    if not sources._DEBIAN_FASHION.is_dir():
+        monkeypatch.setattr(sources, "_DEBIAN_FASHION", Path(__file__).parent / "fashion")
 
 
 @pytest.fixture(autouse=True)

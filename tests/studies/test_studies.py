@@ -128,10 +128,9 @@ def test_a_record_has_one_row_for_each_setting_from_a_real_run(study: Study) -> 
         assert set(FACTS) < set(row)
 
 
+@pytest.mark.usefixtures("clothes")
 @pytest.mark.parametrize("study", STUDIES.values(), ids=lambda study: study.name)
 def test_a_row_of_each_kind_can_be_run_again(study: Study, tmp_path: pathlib.Path) -> None:
-    if study.name == "tuning":
-        pytest.importorskip("optuna")
     first_and_last = Study(study.name, (study.settings[0], study.settings[-1]), study.run)
     reproduce(first_and_last, tmp_path, report=silent)
     rows = read(study.name, tmp_path)
