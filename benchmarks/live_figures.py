@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from gencourse.data import load  # noqa: E402 (found through the line above)
 from gencourse.widgets import GanLab, MaskedDigit, masked_digit_model  # noqa: E402
-from tests.browser.test_gan_lab import LOADER, source  # noqa: E402
+from tests.browser.bench import LOADER, source  # noqa: E402
 from tools.system import find_chromium  # noqa: E402
 
 SLOWER = 6

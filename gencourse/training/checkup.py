@@ -109,15 +109,8 @@ def check_one_batch(
     Raises:
         TypeError, ValueError: an argument cannot be used, or `watch` is missing.
     """
-    need_kind("method", method, Method, _METHOD)
-    data = as_dataset(data)
-    if learning_rate is not None:
-        need_number("learning_rate", learning_rate, above=0)
-    need_size("steps", steps, 10)
-    need_size("batch_size", batch_size)
-    need_seed("seed", seed)
+    data = _need_run(method, data, steps, batch_size, seed, learning_rate)
     need_watch(method, watch)
-    method.accepts(*next(endless(data, 1, "cpu", seed)))
     batch = next(endless(data, batch_size, method.device, seed))
     try:
         losses = _losses(method, repeat(batch, steps), learning_rate, watch, seed)
@@ -153,12 +146,7 @@ def check_gradients(
     Raises:
         TypeError, ValueError: an argument cannot be used.
     """
-    need_kind("method", method, Method, _METHOD)
-    data = as_dataset(data)
-    need_size("steps", steps)
-    need_size("batch_size", batch_size)
-    need_seed("seed", seed)
-    method.accepts(*next(endless(data, 1, "cpu", seed)))
+    data = _need_run(method, data, steps, batch_size, seed, least=1)
     trial = copy.deepcopy(method).train()
     update = update_for(trial)
     norms: dict[str, list[float]] = {name: [] for name in update.players}
@@ -223,15 +211,8 @@ def check_rate(
     Raises:
         TypeError, ValueError: an argument cannot be used, or `watch` is missing.
     """
-    need_kind("method", method, Method, _METHOD)
-    data = as_dataset(data)
-    if learning_rate is not None:
-        need_number("learning_rate", learning_rate, above=0)
-    need_size("steps", steps, 10)
-    need_size("batch_size", batch_size)
-    need_seed("seed", seed)
+    data = _need_run(method, data, steps, batch_size, seed, learning_rate)
     need_watch(method, watch)
-    method.accepts(*next(endless(data, 1, "cpu", seed)))
     rate = max(step_sizes(method, learning_rate).values())
     reached: dict[float, float] = {}
     first = math.nan
@@ -256,6 +237,27 @@ def check_rate(
     if best > 1 and missed > _MISSED_ABOVE:
         return f"Look: {told} and {instead}: it is very small."
     return f"Fine: {told}; the best of five rates around it gives {instead}."
+
+
+def _need_run(
+    method: Method,
+    data: Any,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    rate: float | None = None,
+    least: int = 10,
+) -> Any:
+    """The data of a short run, after a look at all that it is made of."""
+    need_kind("method", method, Method, _METHOD)
+    data = as_dataset(data)
+    if rate is not None:
+        need_number("learning_rate", rate, above=0)
+    need_size("steps", steps, least)
+    need_size("batch_size", batch_size)
+    need_seed("seed", seed)
+    method.accepts(*next(endless(data, 1, "cpu", seed)))
+    return data
 
 
 class _StepError(ValueError):

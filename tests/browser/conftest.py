@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser.bench import Bench
 from tools.system import find_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,3 +103,12 @@ def server(html: Path) -> Iterator[str]:
 def base(request: pytest.FixtureRequest, html: Path) -> str:
     """Where the pages are opened from: a server, and the disk (a downloaded book)."""
     return request.getfixturevalue("server") if request.param == "http" else html.as_uri()
+
+
+@pytest.fixture
+def bench(browser: Browser, tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(browser, tmp_path)
+    yield bench
+    for page in bench.pages:
+        page.close()
+    assert bench.trouble == []

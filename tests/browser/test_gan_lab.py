@@ -2,90 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from anywidget import AnyWidget
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Locator, Page
 
 from gencourse.widgets import DiracGame, GanLab
+from tests.browser.bench import Bench, wait
 
-LOADER = Path(__file__).resolve().parents[2] / "book" / "_static" / "gc-widgets.js"
-# Nothing but the page's own files, and blobs for the modules of the figures. Styles are written by the figures.
-POLICY = "default-src 'none'; script-src 'self' blob:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 RING = "#gan-lab&data=ring&units=16&seed=5&a=hinge,0.9,0.005,0,0,1,0&b=hinge,0.5,0.005,0.1,0,1,0"
 NUMBERS = "document.querySelector('.gc-lab-said').textContent"
 PIXELS = "all => all.map(canvas => canvas.toDataURL()).join()"
 
 
-def source(lab: AnyWidget, theme: str) -> str:
-    """A page with one live figure, as the book writes it."""
-    saved = lab.get_state()
-    binary = {name: saved.pop(name) for name, value in list(saved.items()) if isinstance(value, bytes)}
-    buffers = [
-        {"path": [name], "encoding": "base64", "data": base64.b64encode(value).decode()}
-        for name, value in binary.items()
-    ]
-    model = {"model_module": "anywidget", "state": saved, "buffers": buffers}
-    state = json.dumps({"state": {lab.model_id: model}}).replace("</", "<\\/")
-    kind = "application/vnd.jupyter.widget"
-    ink, paper = ("#ced6dd", "#14181e") if theme == "dark" else ("#222832", "#ffffff")
-    return f"""<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Laboratory</title>
-      <meta http-equiv="Content-Security-Policy" content="{POLICY}"><meta name="viewport" content="width=device-width">
-      <style>body {{ max-width: 60rem; color: {ink}; background: {paper} }}</style>
-      <script src="gc-widgets.js" defer></script></head><body><article>
-      <script type="{kind}-view+json">{json.dumps({"model_id": lab.model_id})}</script></article>
-      <script type="{kind}-state+json">{state}</script></body></html>"""
-
-
-class Bench:
-    """Opens pages with the laboratory, and keeps what went wrong in them."""
-
-    def __init__(self, browser: Browser, folder: Path) -> None:
-        self.browser, self.folder = browser, folder
-        self.trouble: list[str] = []
-        self.pages: list[Page] = []
-        (folder / "gc-widgets.js").write_bytes(LOADER.read_bytes())
-
-    def show(
-        self, figure: AnyWidget, hash: str = "", width: int = 1000, theme: str = "light", **options: Any
-    ) -> Page:
-        (self.folder / f"{theme}.html").write_text(source(figure, theme), encoding="utf-8")
-        page = self.browser.new_page(viewport={"width": width, "height": 900}, **options)
-        self.pages.append(page)
-        page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        page.on("console", lambda line: self.trouble.append(line.text) if line.type == "error" else None)
-        page.on("request", lambda r: self.trouble.append(r.url) if r.url.startswith("http") else None)
-        page.goto(f"{(self.folder / theme).as_uri()}.html{hash}")
-        wait(page, "document.querySelector('[data-gc-widget]')?.dataset.gcWidget === 'ready'")
-        return page
-
-    def open(self, hash: str = "", **options: Any) -> Page:
-        page = self.show(GanLab(), hash, **options)
-        wait(page, "document.querySelector('figcaption output').textContent > ''")
-        return page
-
-
-@pytest.fixture
-def bench(browser: Browser, tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(browser, tmp_path)
-    yield bench
-    for page in bench.pages:
-        page.close()
-    assert bench.trouble == []
-
-
-def wait(page: Page, condition: str, seconds: float = 10) -> None:
-    """Until the condition holds. (Playwright's own way to wait needs eval, which the policy forbids.)"""
-    end = time.monotonic() + seconds
-    while not page.evaluate(condition):
-        assert time.monotonic() < end, f"not within {seconds} s: {condition}"
-        page.wait_for_timeout(20)
+def laboratory(bench: Bench, hash: str = "", **options: Any) -> Page:
+    page = bench.show(GanLab(), hash, **options)
+    wait(page, "document.querySelector('figcaption output').textContent > ''")
+    return page
 
 
 def press(page: Page, what: str) -> None:
@@ -116,7 +50,7 @@ def choose(page: Page, label: str, text: str, run: int = 0) -> None:
 
 
 def test_it_plays_pauses_steps_and_restarts(bench: Bench) -> None:
-    page = bench.open(RING)
+    page = laboratory(bench, RING)
     once = step(page, 3)
     press(page, "play")
     page.wait_for_timeout(400)
@@ -132,7 +66,7 @@ def test_it_plays_pauses_steps_and_restarts(bench: Bench) -> None:
 
 
 def test_slow_motion_is_slow(bench: Bench) -> None:
-    page = bench.open()
+    page = laboratory(bench)
     page.get_by_label("slow motion").check()
     press(page, "play")
     page.wait_for_timeout(1200)
@@ -141,7 +75,7 @@ def test_slow_motion_is_slow(bench: Bench) -> None:
 
 
 def test_reset_brings_the_first_example_back(bench: Bench) -> None:
-    page = bench.open()
+    page = laboratory(bench)
     first = step(page, 2)
     choose(page, "Data", "two moons")
     choose(page, "Loss", "Wasserstein", run=1)
@@ -152,20 +86,20 @@ def test_reset_brings_the_first_example_back(bench: Bench) -> None:
 
 
 def test_the_address_hands_the_settings_on(bench: Bench) -> None:
-    page = bench.open(RING)
+    page = laboratory(bench, RING)
     assert menu(page, "Steps, momentum", run=0).input_value() == "Adam, 0.9"
     choose(page, "R1, γ", "0.3", run=1)
     choose(page, "Networks", "24 + 24 units")
     there = page.evaluate("location.hash")
     assert there == RING.replace("units=16", "units=24").replace("0.005,0.1,0,1,0", "0.005,0.3,0,1,0")
     found = step(page, 2)
-    assert step(bench.open(there), 2) == found
+    assert step(laboratory(bench, there), 2) == found
     page.evaluate("location.hash = '#elsewhere'")
     assert menu(page, "R1, γ", run=1).input_value() == "0.3", "a link to a section changed it"
 
 
 def test_a_setting_acts_in_the_run_it_belongs_to(bench: Bench) -> None:
-    page = bench.open()
+    page = laboratory(bench)
     press(page, "reset")
     choose(page, "R1, γ", "0", run=1)
     a, b = step(page, 20).split(". ")[1:]
@@ -177,7 +111,7 @@ def test_a_setting_acts_in_the_run_it_belongs_to(bench: Bench) -> None:
 
 
 def test_examples_say_what_to_see_and_play(bench: Bench) -> None:
-    page = bench.open()
+    page = laboratory(bench)
     said = set()
     for button in page.locator("[aria-label=Examples] button").all():
         button.click()
@@ -189,7 +123,7 @@ def test_examples_say_what_to_see_and_play(bench: Bench) -> None:
 
 
 def test_data_are_drawn_with_the_mouse_and_with_keys(bench: Bench) -> None:
-    page = bench.open()
+    page = laboratory(bench)
     box = page.locator("canvas.gc-pad").bounding_box()
     assert box
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.5 * box["height"])
@@ -210,7 +144,7 @@ def test_data_are_drawn_with_the_mouse_and_with_keys(bench: Bench) -> None:
 
 
 def test_a_finger_scrolls_and_draws_only_when_asked_to(bench: Bench) -> None:
-    page = bench.open(width=390, has_touch=True)
+    page = laboratory(bench, width=390, has_touch=True)
     plane = page.locator("canvas.gc-pad")
     assert plane.evaluate("e => getComputedStyle(e).touchAction") == "pan-y"
     plane.tap()
@@ -223,7 +157,7 @@ def test_a_finger_scrolls_and_draws_only_when_asked_to(bench: Bench) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1400])
 def test_nothing_sticks_out_in_either_theme(bench: Bench, width: int, theme: str) -> None:
-    page = bench.open(RING, width=width, theme=theme)
+    page = laboratory(bench, RING, width=width, theme=theme)
     step(page, 2)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     right = "e => Math.max(...[...e.querySelectorAll('*')].map(part => part.getBoundingClientRect().right))"
@@ -234,7 +168,7 @@ def test_nothing_sticks_out_in_either_theme(bench: Bench, width: int, theme: str
 
 
 def test_every_control_has_a_name_and_changes_are_said(bench: Bench) -> None:
-    page = bench.open()
+    page = laboratory(bench)
     nameless = """all => all.filter(e => !(e.labels?.length || e.ariaLabel || e.textContent.trim()))
       .map(e => e.outerHTML)"""
     assert page.eval_on_selector_all(".gc-lab :is(button, select, input, canvas)", nameless) == []
@@ -248,7 +182,7 @@ def test_every_control_has_a_name_and_changes_are_said(bench: Bench) -> None:
 
 def test_a_game_that_explodes_stops_and_says_so(bench: Bench) -> None:
     wild = "#gan-lab&data=ring&units=16&seed=1&a=least_squares,plain,0.2,1,10,0,0&b=least_squares,plain,0.2,1,10,0,0"
-    page = bench.open(wild)
+    page = laboratory(bench, wild)
     press(page, "play")
     wait(page, f"{NUMBERS}.startsWith('A run has left')", seconds=20)
     assert page.locator("[data-do=play]").inner_text() == "Play"

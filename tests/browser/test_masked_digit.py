@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from gencourse.data import load
 from gencourse.widgets import MaskedDigit, masked_digit_model
-from tests.browser.test_gan_lab import Bench, source, wait
+from tests.browser.bench import Bench, source, wait
 
 SAID = "document.querySelector('.gc-masked output').textContent"
 IMAGE = "document.querySelector('canvas.gc-image').toDataURL()"
-
-
-@pytest.fixture
-def bench(browser: Browser, tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(browser, tmp_path)
-    yield bench
-    for page in bench.pages:
-        page.close()
-    assert bench.trouble == []
 
 
 def figure() -> MaskedDigit:
