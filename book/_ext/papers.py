@@ -136,6 +136,11 @@ def clustered(count: int) -> tuple[Line, ...]:
             "–",
             percent("cluster_codes", f"mixture_{count}_4", codes="unmatched"),
         ),
+        Line(
+            "  the same on 16 principal components",
+            "–",
+            percent("clusters", "error", method="mixture", count=count),
+        ),
         Line("  k-means on pixels", "–", percent("clusters", "error", method="k-means", count=count)),
     )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gencourse.data import ImageDataset, load
 from gencourse.evaluation import (
+    PCA,
     classifier_distance,
     cluster_result,
     code_report,
@@ -207,7 +208,7 @@ def clusters(method: str, count: int, seed: int) -> dict[str, float]:
     """Clustering error without any label, by the protocol of eq. (4.19), and by a vote.
 
     Args:
-        method: "AAE", or "k-means" on the pixels: the baseline.
+        method: "AAE", or a baseline: "k-means" on the pixels, or "mixture", of Gaussians on 16 principal components.
         count: K, how many clusters.
         seed: of weights, shuffling and draws.
     """
@@ -215,16 +216,21 @@ def clusters(method: str, count: int, seed: int) -> dict[str, float]:
     train, test = load("mnist").take(sizes.train_images), load("mnist", split="test").take(sizes.test_images)
     if method == "k-means":
         posteriors = nearness(train.x.flatten(1), test.x.flatten(1), count, seed)
+    elif method == "mixture":
+        some = train.take(min(FITTED, len(train)))
+        pca = PCA(some, 16)
+        found = mixture_of(pca.encode(some.x), count, seed)
+        posteriors = torch.from_numpy(found.predict_proba(pca.encode(test.x).numpy()))
     else:
         model, _ = semi_supervised(train.take(train.labels < 0), train, _LONG[sizes.name], seed, count)
         with torch.no_grad():
             posteriors = features_of(lambda x: model.parts(x)[0], test, device=model.device)
-    found = cluster_result(posteriors, test.labels)
+    named = cluster_result(posteriors, test.labels)
     used = len(posteriors.argmax(1).unique())
     return {
-        "error": found.error,
-        "vote_error": found.vote_error,
-        "majority_error": found.majority_error,
+        "error": named.error,
+        "vote_error": named.vote_error,
+        "majority_error": named.majority_error,
         "used": float(used),
     }
 
@@ -243,6 +249,24 @@ def nearness(known: Tensor, asked: Tensor, count: int, seed: int) -> Tensor:
     found = KMeans(count, n_init=1, random_state=seed).fit(known.numpy())
     squares = torch.cdist(asked, torch.from_numpy(found.cluster_centers_)).square()
     return (-squares / squares.amin(1).mean()).softmax(1)
+
+
+FITTED = 20_000
+"""Codes that a mixture of Gaussians is fitted to."""
+
+
+def mixture_of(known: Tensor, count: int, seed: int) -> Any:
+    """Gaussians with full covariances, fitted to codes (N, d): scikit-learn's mixture.
+
+    Args:
+        known: the codes.
+        count: how many Gaussians.
+        seed: of the first centres.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    # a little more on the diagonal, for a cluster of few codes
+    return GaussianMixture(count, random_state=seed, reg_covar=1e-3).fit(known.float().numpy())
 
 
 _STEPS = {"smoke": 10, "book": 600, "full": 600}  # of the classifier, as in chapter 2
@@ -309,7 +333,7 @@ CLUSTERS = Study(
     settings=tuple(
         {"method": m, "count": k, "seed": s}
         for s in range(3)
-        for m in ("k-means", "AAE")
+        for m in ("k-means", "mixture", "AAE")
         for k in (10, 16, 30)
     ),
     run=clusters,

@@ -16,7 +16,7 @@ from gencourse.methods import AAE, Autoencoder, ClusteringAAE
 from gencourse.methods.priors import CategoricalPrior
 from gencourse.networks import Plan
 from gencourse.presets import preset
-from gencourse.studies.aae import nearness
+from gencourse.studies.aae import FITTED, mixture_of, nearness
 from gencourse.studies.engine import Study
 from gencourse.studies.long_runs import curve, pictures, train_for
 from gencourse.training import History, Method
@@ -36,7 +36,6 @@ COUNTS = (10, 16, 30)
 
 _PASSES = {"smoke": 8, "book": 8, "full": 200}
 _LESSON = 20.0  # nats of squared error that a nat of cross-entropy weighs
-_FITTED = 20_000  # codes that the mixture of Gaussians is fitted to
 _WIDE = Plan("dense", hidden=(512, 512))
 
 
@@ -175,7 +174,7 @@ def cluster_codes(codes: str, seed: int) -> dict[str, float]:
         row: dict[str, float] = {}
         for count in COUNTS:
             by_distance = nearness(known, asked, count, seed)
-            mixture = torch.from_numpy(_mixture(known, count, seed).predict_proba(asked.numpy()))
+            mixture = torch.from_numpy(mixture_of(known, count, seed).predict_proba(asked.numpy()))
             for name, posteriors in (("k_means", by_distance), ("mixture", mixture)):
                 found = cluster_result(posteriors, test.labels)
                 row |= {f"{name}_{count}": found.error, f"{name}_vote_{count}": found.vote_error}
@@ -192,15 +191,7 @@ def _matched(seed: int) -> AAE:
 
 
 def _some(train: ImageDataset) -> ImageDataset:
-    return train.take(min(_FITTED, len(train)))
-
-
-def _mixture(known: Tensor, count: int, seed: int) -> Any:
-    """Gaussians with full covariances, fitted to codes (N, d)."""
-    from sklearn.mixture import GaussianMixture
-
-    # a little more on the diagonal, for a cluster of few codes
-    return GaussianMixture(count, random_state=seed, reg_covar=1e-3).fit(known.numpy())
+    return train.take(min(FITTED, len(train)))
 
 
 def _teacher(train: ImageDataset, count: int, seed: int, passes: int) -> Callable[[Tensor], Tensor]:
@@ -208,7 +199,7 @@ def _teacher(train: ImageDataset, count: int, seed: int, passes: int) -> Callabl
     averaged = train_for(_matched(seed), train, seed, passes)
     with torch.no_grad():
         known = features_of(averaged.encode, _some(train), device=averaged.device).float()
-    mixture = _mixture(known, count, seed)
+    mixture = mixture_of(known, count, seed)
 
     def teach(x: Tensor) -> Tensor:
         with torch.no_grad():
