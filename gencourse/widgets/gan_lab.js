@@ -331,14 +331,13 @@ function render({ model, el }) {
   }
   function paint() {
     waits = false;
+    if (playing && lost()) go(false);
     if (playing && !flying) next(); // the worker trains while the page draws
     draw();
     if (telling && !playing) say(sentence());
     telling = false;
-    if (latest.runs.every(({ samples }) => samples.every(Number.isFinite)) || !playing) return;
-    go(false);
-    say("A run has left the finite numbers. Press Restart, and take smaller steps or a penalty.");
   }
+  const lost = () => !latest.runs.every(({ samples }) => samples.every(Number.isFinite));
   function next() {
     if (!press.slow.checked) ask(smallest() ? 1 : 4);
     else timer = setTimeout(() => playing && ask(1), 350);
@@ -384,6 +383,7 @@ function render({ model, el }) {
       : `${places} of ${source.centres.length} places`;
   function sentence() {
     if (!latest || latest.id !== id) return "";
+    if (lost()) return "A run has left the finite numbers. Press Restart, and take smaller steps or a penalty.";
     const of = latest.runs.map((run, r) => `${"AB"[r]}: ${score(run)}${latest.step ? `, losses ${run.losses.map(round).join(" and ")}` : ""}`);
     return `Step ${latest.step}. ${of.join(". ")}.`;
   }

@@ -62,6 +62,7 @@ def test_a_page_that_may_start_no_worker_computes_itself(bench: Bench) -> None:
     )
     (bench.folder / "page.html").write_text(source(figure(), "light"), encoding="utf-8")
     page.goto((bench.folder / "page.html").as_uri())
+    wait(page, "document.querySelector('[data-gc-widget]')?.dataset.gcWidget === 'ready'")
     filled(page)
     assert page.workers == []
     page.close()
