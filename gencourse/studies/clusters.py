@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gencourse.data import ImageDataset
 from gencourse.evaluation import cluster_result, features_of
-from gencourse.losses import squared_error
+from gencourse.losses import r1_penalty, squared_error
 from gencourse.methods import AAE, Autoencoder, ClusteringAAE
 from gencourse.methods.priors import CategoricalPrior
 from gencourse.networks import Plan
@@ -19,12 +19,13 @@ from gencourse.presets import preset
 from gencourse.studies.aae import FITTED, mixture_of, nearness
 from gencourse.studies.engine import Study
 from gencourse.studies.long_runs import curve, pictures, train_for
-from gencourse.training import History, Method
+from gencourse.training import History, Method, Mover
 
 __all__ = [
     "CLUSTER_CODES",
     "CLUSTER_LABELS",
     "HardLabelAAE",
+    "PenalisedJudgeAAE",
     "TaughtAAE",
     "cluster_codes",
     "cluster_labels",
@@ -35,6 +36,8 @@ COUNTS = (10, 16, 30)
 """K, how many clusters."""
 
 _PASSES = {"smoke": 8, "book": 8, "full": 200}
+_STEEP = 10.0  # γ of R1 on the judge of labels
+_SLOW = 0.1  # share of its step size that a slow judge of labels keeps
 _LESSON = 20.0  # nats of squared error that a nat of cross-entropy weighs
 _WIDE = Plan("dense", hidden=(512, 512))
 
@@ -58,6 +61,21 @@ class HardLabelAAE(ClusteringAAE):
         """Pictures (B, C, H, W) to the likeliest entry and a style, and back."""
         label, z = self.parts(x)
         return self.decode(z, label.argmax(1))
+
+
+class PenalisedJudgeAAE(HardLabelAAE):
+    """The same with a judge of labels that pays for being steep: R1 on rows of the prior, eq. (2.14)."""
+
+    def step(self, x: Tensor, update: Mover, y: Tensor | None = None) -> dict[str, Tensor]:
+        """One mini-batch: that of `ClusteringAAE`, and R1 on the judge of labels."""
+
+        def moved(player: str, loss: Tensor) -> Tensor:
+            if player == "label_discriminator":
+                rows = self.label_prior.draw(len(x), device=self.device)
+                loss = loss + _STEEP * r1_penalty(self.score_label, rows)
+            return update(player, loss)
+
+        return super().step(x, moved, y)
 
 
 class TaughtAAE(ClusteringAAE):
@@ -102,9 +120,11 @@ def cluster_labels(label: str, count: int, seed: int) -> dict[str, float]:
 
     Args:
         label: what the decoder is handed: "soft", the probabilities; "hard", one entry, see `HardLabelAAE`, with a
-            temperature that falls from 1 to 0.5 and a softening that falls from 0.3 to 0.1; "hard, taught": the
-            same from the middle of that fall on, after three eighths of the passes have gone into an AAE whose
-            codes a mixture of Gaussians sorts, and one eighth into a lesson from it, see `TaughtAAE`.
+            temperature that falls from 1 to 0.5 and a softening that falls from 0.3 to 0.1; "hard, slow judge" and
+            "hard, penalised judge": the same where the judge of labels takes a tenth of its steps, or pays for
+            being steep, see `PenalisedJudgeAAE`; "hard, taught": as "hard" from the middle of that fall on, after
+            three eighths of the passes have gone into an AAE whose codes a mixture of Gaussians sorts, and one
+            eighth into a lesson from it, see `TaughtAAE`.
         count: K, how many clusters.
         seed: of weights, shuffling and draws.
 
@@ -117,8 +137,11 @@ def cluster_labels(label: str, count: int, seed: int) -> dict[str, float]:
     sizes: dict[str, Any] = {"classes": count, "noise": 0.3, "seed": seed}
     model = ClusteringAAE("dense", 5, soften=0.2, **sizes)
     if label.startswith("hard"):
-        model = HardLabelAAE("dense", 5, **sizes)
+        judged = PenalisedJudgeAAE if label == "hard, penalised judge" else HardLabelAAE
+        model = judged("dense", 5, **sizes)
     model.rates = {"autoencoder": 1e-3, "discriminator": 1e-3, "label_discriminator": 1e-3, "encoder": 3e-4}
+    if label == "hard, slow judge":
+        model.rates = {**model.rates, "label_discriminator": 1e-3 * _SLOW}
     row = {"passes": float(passes)}
     if taught:
         teacher = _teacher(train, count, seed, passes * 3 // 8)
@@ -215,6 +238,11 @@ CLUSTER_LABELS = Study(
         {"label": label, "count": k, "seed": s}
         for label in ("hard, taught", "hard")
         for k in (16, 30, 10)
+        for s in range(3)
+    )
+    + tuple(
+        {"label": label, "count": 16, "seed": s}
+        for label in ("hard, slow judge", "hard, penalised judge")
         for s in range(3)
     ),
     run=cluster_labels,

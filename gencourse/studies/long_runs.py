@@ -214,8 +214,8 @@ AAE_LONG = Study(
     name="aae_long",
     settings=tuple(
         {"kind": k, "seed": s}
-        for s in range(3)
         for k in ("convolutional", "Swiss roll", "convolutional, twice as wide")
+        for s in range(3)
     ),
     run=aae_long,
 )

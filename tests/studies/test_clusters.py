@@ -7,6 +7,7 @@ import torch
 
 from gencourse.data import ImageDataset, load
 from gencourse.methods import ClusteringAAE
+from gencourse.methods.priors import CategoricalPrior
 from gencourse.networks import Plan
 from gencourse.studies import HardLabelAAE, TaughtAAE, clusters
 from gencourse.studies.aae import nearness
@@ -82,7 +83,35 @@ def test_nearness_prefers_the_nearest_centre() -> None:
     assert posteriors.max(1).values.min() > 0.9
 
 
-@pytest.mark.parametrize("label", ["hard, taught", "soft"])
+def test_a_penalised_judge_pays_for_its_slope() -> None:
+    """A linear judge is as steep everywhere: its loss is larger by γ/2 of its squared weights, the others' are not."""
+    train = load("mnist").take(8)
+
+    def losses(kind: type[HardLabelAAE]) -> dict[str, torch.Tensor]:
+        model = kind(SMALL, 2, classes=4, seed=0)
+        model.label_discriminator = torch.nn.Linear(4, 1)
+        torch.nn.init.constant_(model.label_discriminator.weight, 0.3)
+        torch.nn.init.zeros_(model.label_discriminator.bias)
+        model.label_prior = CategoricalPrior(4, 0.0)
+        seen: dict[str, torch.Tensor] = {}
+
+        def update(player: str, loss: torch.Tensor) -> torch.Tensor:
+            return seen.setdefault(player, loss.detach())
+
+        torch.manual_seed(0)
+        model.step(train.x, update)
+        return seen
+
+    plain, punished = losses(HardLabelAAE), losses(clusters.PenalisedJudgeAAE)
+    slope = 4 * 0.3**2
+    torch.testing.assert_close(
+        punished["label_discriminator"] - plain["label_discriminator"], torch.tensor(10.0 * slope / 2)
+    )
+    for player in ("autoencoder", "discriminator"):
+        torch.testing.assert_close(punished[player], plain[player])
+
+
+@pytest.mark.parametrize("label", ["hard, taught", "hard, slow judge", "hard, penalised judge", "soft"])
 def test_no_label_of_a_training_picture_is_looked_at(label: str, monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = load("mnist").take(400), load("mnist", split="test").take(200)
     turned = ImageDataset(train.images, (train.labels + 3) % 10)
