@@ -173,7 +173,7 @@ TABLES = (
             Line("AAE, kernel a tenth wider", "–", ours("parzen", "nats_wider", 0, source="AAE")),
         ),
         (
-            "Ours are the small networks that ship with the course, after three and four passes; theirs trained for "
+            "Ours are the small networks that ship with the course, after four and three passes; theirs trained for "
             "hundreds.",
             "The width is chosen on a thousand held-out training pictures, here and there. The last row says what a "
             "slightly other width does.",
