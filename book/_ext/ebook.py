@@ -318,8 +318,8 @@ def picture_widths(app: Sphinx) -> dict[str, int]:
 def take_stills(app: Sphinx, page: str, body: str) -> list[str | None]:
     """Put pictures of a page's live figures beside its drawings, and give their addresses from the page."""
     views = re.findall(rf'<script type="{re.escape(VIEW)}">(.*?)</script>', body, re.S)
-    # mypy: myst-nb keeps it there
-    scripts = app.env.nb_metadata.get(page, {}).get("js_files", {})  # type: ignore[attr-defined]
+    # myst-nb keeps it there
+    scripts = getattr(app.env, "nb_metadata", {}).get(page, {}).get("js_files", {})
     if not views or "ipywidgets_state" not in scripts:
         return [None] * len(views)
     addresses: list[str | None] = []
