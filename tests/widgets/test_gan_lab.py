@@ -312,7 +312,7 @@ def test_address_keeps_every_setting(tmp_path: Path) -> None:
 
 def test_module_needs_nothing_else() -> None:
     """No other file, no network, no kernel: the book runs the text alone, also from a disk."""
-    assert all(isinstance(vars(GanLab)[name], str) for name in ("_esm", "_css")), "text, not a path"
+    assert all(isinstance(getattr(GanLab, name), str) for name in ("_esm", "_css")), "text, not a path"
     code = re.sub(r"^\s*//.*$", "", GanLab._esm, flags=re.M)
     for word in ("import", "require", "http", "fetch", "eval", "Function", "model.send", "msg:custom"):
         assert not re.search(rf"\b{word}\b", code), f"the module says {word!r}"
