@@ -184,7 +184,7 @@ function dots(pen, list, to, radius) {
   }
   pen.fill();
 }
-function line(pen, list, to) {
+function line(pen, list, to = (p) => p) {
   pen.beginPath();
   list.forEach((p) => pen.lineTo(...to(p)));
   pen.stroke();
@@ -224,7 +224,7 @@ function html({ curve, sharedName, help }) {
     <button type="button" data-do="link">Copy link</button><button type="button" data-do="reset">Reset</button>
   </div>
   <p class="gc-lab-said" aria-live="polite"></p>
-  <canvas class="gc-lab-strip" role="img" aria-label="Both runs, over the steps"></canvas>
+  <canvas class="gc-lab-strip${curve ? "" : " gc-lab-tall"}" role="img" aria-label="Both runs, over the steps"></canvas>
   <div class="gc-lab-set" role="group" aria-label="${sharedName}"></div>
   <div class="gc-lab-runs">
     <fieldset class="gc-lab-set"><legend>Run A</legend></fieldset><fieldset class="gc-lab-set"><legend>Run B</legend></fieldset>
@@ -334,7 +334,7 @@ function laboratory(LAB) {
       dots(pen, stroke || source.real, to, stroke || source.real.length < 3 ? 5 : radius * 0.7);
       pen.fillStyle = pen.strokeStyle = colours.runs[r];
       pen.lineWidth = 1.5;
-      LAB.under(pen, to, run, trails[r], few, colours);
+      LAB.under(pen, to, run, trails[r], few, colours, source);
       const list = pairs(few ? run.samples.slice(0, 2) : run.samples);
       pen.globalAlpha = 0.9;
       dots(pen, list, to, few ? 5 : radius);
@@ -370,20 +370,13 @@ function laboratory(LAB) {
       for (const [v, text] of labels) pen.fillText(text, left - 6, up(v));
       pen.fillText(`step ${last}`, width - 2, bottom + 11);
       pen.globalAlpha = 0.15;
-      for (const [v] of labels) {
-        pen.beginPath();
-        pen.moveTo(left, up(v));
-        pen.lineTo(width - 2, up(v));
-        pen.stroke();
-      }
+      for (const [v] of labels) line(pen, [[left, up(v)], [width - 2, up(v)]]);
       pen.globalAlpha = 1;
       pen.lineWidth = 1.6;
       for (const [colour, dash, values] of lines) {
         pen.strokeStyle = colour;
         pen.setLineDash(dash);
-        pen.beginPath();
-        values.forEach((v, i) => pen.lineTo(left + (past[i].step / last) * (width - left - 2), up(Math.max(low, Math.min(high, v)))));
-        pen.stroke();
+        line(pen, values.map((v, i) => [left + (past[i].step / last) * (width - left - 2), up(Math.max(low, Math.min(high, v)))]));
       }
     }
 
