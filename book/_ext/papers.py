@@ -375,21 +375,26 @@ CURVES: tuple[tuple[str, str, float, int], ...] = (  # study, measurement, facto
 
 
 def curves(root: Path) -> str:
-    """One row for each setting of a study that shows its curve: means over seeds after each quarter of the passes."""
+    """A table for each measurement, so that a column has one unit: means over seeds after each quarter of the passes.
+
+    A row is one setting of the study.
+    """
     folder = root / RESULTS.relative_to(RESULTS.parents[2])
-    lines = ["| study | what | passes | after a quarter | half | three quarters | all | seeds |"]
-    lines.append("|---|---|---:|---:|---:|---:|---:|---:|")
+    lines: list[str] = []
     for study, name, factor, digits in CURVES:
+        unit = " in %" if factor == POINT else ""
+        lines += ["", f"`{study}`: {name.replace('_', ' ')}{unit}", ""]
+        lines.append("| what | passes | after a quarter | half | three quarters | all | seeds |")
+        lines.append("|---|---:|---:|---:|---:|---:|---:|")
         for settings in unlike(STUDIES[study].settings):
             what = ", ".join(str(value) for value in settings.values())
             found = [values(folder, study, f"{name}_{quarter}", **settings) for quarter in (1, 2, 3, 4)]
-            label = f"| `{study}` | {what}: {name.replace('_', ' ')}{' in %' if factor == POINT else ''} |"
             if not found[0]:
-                lines.append(f"{label} – | – | – | – | {EMPTY} | 0 |")
+                lines.append(f"| {what} | – | – | – | – | {EMPTY} | 0 |")
                 continue
             passes = values(folder, study, "passes", **settings)[0]
             means = " | ".join(f"{factor * sum(one) / len(one):.{digits}f}" for one in found)
-            lines.append(f"{label} {passes:.0f} | {means} | {len(found[0])} |")
+            lines.append(f"| {what} | {passes:.0f} | {means} | {len(found[0])} |")
     return "\n".join(lines) + "\n"
 
 
