@@ -118,7 +118,7 @@ LOOKS = """text => {
     return canvas.toDataURL();
   });
 }"""
-PATIENCE = 300_000  # milliseconds for a page to load: a chapter with live figures is long, a machine may be busy
+PATIENCE = 300_000  # milliseconds for a page to load: live figures take long on a busy machine
 CHINESE = "判别"
 NO_FONT = (
     "pdf: no font on this machine has Chinese characters: those of the glossary and of the index are empty boxes. "
