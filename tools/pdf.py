@@ -118,6 +118,7 @@ LOOKS = """text => {
     return canvas.toDataURL();
   });
 }"""
+PATIENCE = 300_000  # milliseconds for a page to load: live figures take long on a busy machine
 CHINESE = "判别"
 NO_FONT = (
     "pdf: no font on this machine has Chinese characters: those of the glossary and of the index are empty boxes. "
@@ -146,7 +147,9 @@ article h1 { display: block !important; }
 h1, h2, h3, summary { break-after: avoid; }
 img, canvas, tr { break-inside: avoid; }
 .bd-article .cell { break-inside: auto; }
-figure, .gc-widget, .cell_output > .output { break-inside: avoid; }
+figure, .gc-widget, .cell_output > .output, details.gc-answer { break-inside: avoid; }
+.bd-article table { display: table !important; }
+.bd-article :is(table, .pst-scrollable-table-container) { overflow: visible !important; background: none !important; }
 figcaption { break-before: avoid; }
 .gc-live { margin: 0.3rem 0 0 !important; font-size: 0.85em; font-style: italic; color: #555; }
 .gc-page { font-size: 0.85em; color: #555; white-space: nowrap; font-variant-numeric: tabular-nums; }
@@ -376,6 +379,7 @@ def main() -> int:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(color_scheme="light", viewport={"width": 800, "height": 1100})
+        page.set_default_timeout(PATIENCE)
         page.add_init_script("localStorage.setItem('mode', 'light'); localStorage.setItem('theme', 'light')")
         if not has_font(page):
             print(NO_FONT, file=sys.stderr)

@@ -100,6 +100,7 @@ class Chromium:
     def show(self, content: str, **options: Any) -> Any:
         """A new page with this content, from a file."""
         page = self.start().new_page(**options)
+        page.set_default_timeout(300_000)  # a machine may be busy
         file = self.folder / "page.html"
         file.write_text(content, encoding="utf-8")
         page.goto(file.as_uri())
