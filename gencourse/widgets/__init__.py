@@ -1,5 +1,6 @@
 """Live figures that need no kernel: one import-free ES module and one anywidget class each. And controls that do."""
 
+from gencourse.widgets.autoencoder_lab import AutoencoderLab
 from gencourse.widgets.dirac_game import DiracGame
 from gencourse.widgets.explorers import (
     explore_codes,
@@ -19,6 +20,7 @@ from gencourse.widgets.run_player import RunPlayer, record_run
 from gencourse.widgets.trade_off import TradeOff
 
 __all__ = [
+    "AutoencoderLab",
     "DiracGame",
     "GanLab",
     "LatentExplorer",

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import anywidget
 import traitlets as t
 
 from gencourse.losses import ADVERSARIAL_KINDS
-from gencourse.widgets.text import module, style
-from gencourse.widgets.traits import Finite
+from gencourse.widgets.lab import Choices, Laboratory, Run
+from gencourse.widgets.text import module
 
 __all__ = ["GanLab"]
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
+_CHOICES: Choices = {
     "loss": ADVERSARIAL_KINDS,
     "momentum": ("plain", 0, 0.5, 0.9),  # plain gradient steps, or the first of Adam's two numbers
     "rate": (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
@@ -22,7 +21,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "moves": (0, 1, 2, 5),  # of the judge before each of the generator; 0: both at once
     "average": (0, 0.9, 0.99, 0.999),  # decay of the moving average of the generator's weights
 }
-_CIRCLE = {
+_CIRCLE: dict[str, Any] = {
     "loss": "minimax",
     "momentum": "plain",
     "rate": 0.2,
@@ -33,46 +32,20 @@ _CIRCLE = {
 }
 
 
-class _Run(t.Dict):
-    """The settings of one run; what is left out is as in the first example."""
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        value = super().validate(obj, value)
-        for name, setting in value.items():
-            if name not in _CHOICES:
-                raise t.TraitError(f"'{self.name}' has no setting {name!r}: give {', '.join(_CHOICES)}.")
-            if isinstance(setting, bool) or setting not in _CHOICES[name]:
-                raise t.TraitError(
-                    f"'{self.name}' has {name}={setting!r}: give one of "
-                    f"{', '.join(map(repr, _CHOICES[name]))}."
-                )
-        return {**_CIRCLE, **value}
-
-
-class GanLab(anywidget.AnyWidget):
+class GanLab(Laboratory):
     """Train two small GANs on points in the plane, side by side, in the browser: no kernel, no network.
 
     The steps are those of `gencourse.methods.GAN.step`, in plain JavaScript and double precision, with mini-batches
-    of 64. The figure starts with the smallest game, eq. (2.16). In a notebook the traits follow the controls, and
+    of 32. The figure starts with the smallest game, eq. (2.16). In a notebook the traits follow the controls, and
     setting one moves its control: `GanLab(data="ring", units=24, a={"momentum": 0.9}, b={"r1": 0.1})`. In the book
     the address follows the controls, so that it can be handed out.
     """
 
     # Text, not a path: it is then saved with the notebook, and the book needs no other file. The page starts a
     # worker from the same text.
-    _esm = module("gan_engine", "gan_lab")
-    _css = style("gan_lab")
-
-    # Every ipywidget refers to a second model, its layout; a page without a kernel has only this one.
-    layout = None
+    _esm = module("engine", "gan_engine", "lab", "gan_lab")
 
     data = t.Enum(["point", "ring", "grid", "rings", "moons", "drawn"], "point").tag(sync=True)
     units = t.Enum([0, 16, 24, 32], 0).tag(sync=True)  # in each hidden layer; 0: one point against one line
-    seed = t.Int(1, min=1, max=999_999).tag(sync=True)
-    drawn = t.List(t.List(Finite(min=-3, max=3), minlen=2, maxlen=2), maxlen=150).tag(sync=True)
-    a = _Run(_CIRCLE).tag(sync=True)
-    b = _Run({**_CIRCLE, "r1": 0.3}).tag(sync=True)
-
-    def __repr__(self) -> str:
-        different = ", ".join(n for n in _CHOICES if self.a[n] != self.b[n]) or "nothing"
-        return f"GanLab({self.data}, units={self.units}, seed={self.seed}, the runs differ in {different})"
+    a = Run(_CHOICES, _CIRCLE).tag(sync=True)
+    b = Run(_CHOICES, _CIRCLE, r1=0.3).tag(sync=True)

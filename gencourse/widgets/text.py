@@ -15,7 +15,9 @@ def module(*names: str) -> str:
 
     Text, not a path: it is then saved with the notebook, and the book needs no other file.
     """
-    return "".join(_bare(_read(f"{name}.js"), r"//.*") for name in ("page", *names))
+    texts = (_bare(_read(f"{name}.js"), r"//.*") for name in ("page", *names))
+    # remarks behind code go, too; one with a quotation mark in it stays, for it may be the end of a text
+    return re.sub(r" // [^\n\"'`]*$", "", "".join(texts), flags=re.M)
 
 
 def style(name: str) -> str:

@@ -76,7 +76,7 @@ def test_numbers_are_those_of_pytorch(tmp_path: Path) -> None:
     given = {"D": layers(d), "G": layers(g), "kinds": ADVERSARIAL_KINDS}
     given |= {"real": real.tolist(), "fake": fake.tolist(), "noise": noise.tolist()}
     (tmp_path / "in.json").write_text(json.dumps(given))
-    (tmp_path / "engine.mjs").write_text(module("gan_engine"), encoding="utf-8")
+    (tmp_path / "engine.mjs").write_text(module("engine", "gan_engine"), encoding="utf-8")
     (tmp_path / "run.mjs").write_text(SCRIPT)
     done = subprocess.run([str(NODE), "run.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
