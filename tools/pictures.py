@@ -48,7 +48,7 @@ def best_gaussians() -> dict[str, tuple[float, float]]:
 def two_kl() -> plt.Figure:
     """A law with two peaks and the two best Gaussians."""
     x = np.linspace(-6, 6, 601)
-    figure, axes = plt.subplots(figsize=(5.6, 2.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(4.2, 2.2), layout="constrained")
     axes.fill_between(x, two_peaks(x), color="#dddddd", label="$p$")
     for (name, (mean, spread)), colour, dash in zip(
         best_gaussians().items(), (BLUE, RED), ("-", "--"), strict=True
@@ -63,7 +63,7 @@ def two_kl() -> plt.Figure:
 def pairings() -> plt.Figure:
     """The best pairing on the line and in the plane."""
     random = np.random.default_rng(4)
-    figure, (line, plane) = plt.subplots(1, 2, figsize=(6.2, 2.6), layout="constrained")
+    figure, (line, plane) = plt.subplots(2, 1, figsize=(4.2, 4.6), layout="constrained")
     a, b = np.sort(random.normal(0, 1, 8)), np.sort(random.normal(0.8, 1.6, 8))
     line.plot(np.stack([a, b]), [[1] * 8, [0] * 8], color=GREY, lw=1)
     line.plot(a, np.ones(8), "o", color=BLUE)

@@ -28,6 +28,9 @@ LONGEST = 160  # characters of a description: search engines show no more
 PHONE = 340  # pixels beside each other in the text of a narrow phone
 NARROW = 575  # pixels: narrower windows get the drawings for phones, as the style of the book does its own
 READABLE = 0.66  # of its size to which a drawing may shrink: letters of 9 points then have 9 pixels
+FORMULA = '<span class="math notranslate nohighlight">'
+SHORT = 44  # characters of TeX: a formula that a phone shows in one line
+WORDS = 16  # characters of a cell that shall not be set one word to a line
 SENTENCE = 45  # characters in a cell of a table that is read, not looked through
 
 
@@ -114,15 +117,39 @@ def cards(match: re.Match[str]) -> str:
     head = re.search(r"<thead>.*?</thead>", table, re.S)
     heads = [plain(cell) for cell in re.findall(r"<th\b[^>]*>(.*?)</th>", head[0], re.S)] if head else []
     cells = re.findall(r"<td\b[^>]*>(.*?)</td>", table, re.S)
-    if len(heads) < 3 or "gc-cards" in table or max(map(len, map(plain, cells)), default=0) < SENTENCE:
+    if "gc-cards" in table or "data-words" in table:
         return table
+    if len(heads) < 3 or max(map(len, map(plain, cells)), default=0) < SENTENCE:
+        return re.sub(r"<td\b[^>]*>(.*?)</td>", words, table, flags=re.S)
 
     def named(row: re.Match[str]) -> str:
         names = iter(heads)
-        return re.sub(r"<td\b", lambda _: f'<td data-label="{html.escape(next(names, ""))}"', row[0])
+
+        def cell(match: re.Match[str]) -> str:
+            name = html.escape(next(names, ""))
+            kind = "" if plain(match[1]) else ' data-empty=""'
+            return f'<td data-label="{name}"{kind}{match[0][3:]}'
+
+        return re.sub(r"<td\b[^>]*>(.*?)</td>", cell, row[0], flags=re.S)
 
     table = re.sub(r"<tr\b(?:(?!</tr>).)*<td\b.*?</tr>", named, table, flags=re.S)
     return table.replace('class="', 'class="gc-cards ', 1)
+
+
+def words(cell: re.Match[str]) -> str:
+    """A cell of some words, which needs room also in a narrow table."""
+    return cell[0].replace("<td", '<td data-words=""', 1) if len(plain(cell[1])) >= WORDS else cell[0]
+
+
+def whole(text: str) -> str:
+    """A page where the full stop after a formula, and the bracket before a short one, stay on its line."""
+    short = rf'(?<!<span class="gc-whole">)(\(?)({FORMULA}\\\([^<]{{1,{SHORT}}}\\\)</span>)([.,;:!?)\]”’]+)'
+    opened = rf'(?<!<span class="gc-whole">)(\()({FORMULA}\\\([^<]{{1,{SHORT}}}\\\)</span>)'
+    text = re.sub(short, r'<span class="gc-whole">\1\2\3</span>', text)
+    # a long one may break, but not before its stop: that is set as its last letter
+    long = rf"({FORMULA}\\\([^<]{{{SHORT + 1},}})(\\\)</span>)([.,;:])"
+    text = re.sub(long, r"\1\\text{\3}\2", text)
+    return re.sub(opened, r'<span class="gc-whole">\1\2</span>', text)
 
 
 def plain(text: str) -> str:
@@ -146,7 +173,7 @@ def lighter(text: str, page: Path) -> str:
     text = ICON.sub(icon, text)
     text = re.sub(r"<table\b[^>]*>.*?</table>", cards, text, flags=re.S)
     text = re.sub(r"<img [^>]*>", lambda match: picture(match, page), text)
-    return re.sub(r"<picture>.*?</picture>", source_first, text, flags=re.S)
+    return whole(re.sub(r"<picture>.*?</picture>", source_first, text, flags=re.S))
 
 
 def accessible(text: str) -> str:

@@ -51,6 +51,7 @@ LEFT_ALONE = (
     nodes.citation,
 )
 PREVIEWS = "gc-previews.js"
+SHORT = 14  # characters of a link that stays in one line
 LONGEST = 900  # characters of a preview's text
 
 
@@ -193,7 +194,9 @@ class Page:
         """The words as a link to what the name stands for; as they are, if the book does not have it."""
         if name not in self.places or not words:
             return nodes.Text(words)
-        return nodes.reference(words, words, refuri=self.address(name), internal=True, classes=["gc-link"])
+        # "chapter 4" stays in one line
+        classes = ["gc-link", *(["gc-short"] if len(words) <= SHORT else [])]
+        return nodes.reference(words, words, refuri=self.address(name), internal=True, classes=classes)
 
     def link_words(self) -> None:
         """Link the mentions in prose."""

@@ -148,7 +148,7 @@ def studies(root: Path) -> str:
     lines = ["| study | rows | seconds | chapters |", "|---|---:|---:|---|"]
     for state in overview(STUDIES.values(), root / "gencourse" / "studies" / "results"):
         read_in = ", ".join(f"[{number}](../chapters/{pages[number]})" for number in state.chapters)
-        rows = f"{state.recorded} of {state.possible}"
+        rows = f"{state.recorded}\u00a0of\u00a0{state.possible}"
         told = f"{rows}. {cell_text(state.problem)}" if state.problem else rows
         lines.append(f"| `{state.name}` | {told} | {state.seconds:.0f} | {read_in or '–'} |")
     return "\n".join(lines) + "\n"

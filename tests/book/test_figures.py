@@ -16,6 +16,7 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.utils import new_document
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 LINES = b'<svg width="72pt" height="36pt" viewBox="0 0 72 36"><path d="M 0 0 L 1 1"/></svg>'
 PIXELS = LINES.replace(b"<path", b'<image href="data:,"/><path')
@@ -126,6 +127,33 @@ def test_a_picture_in_a_page_is_webp_lazy_and_keeps_its_place(tmp_path: Path) ->
     assert finish.lighter(text, tmp_path / "page.html") == text
 
 
+def test_a_drawing_for_phones_is_the_same_figure(tmp_path: Path) -> None:
+    """Pages show the one or the other, an e-book the first."""
+    out = io.BytesIO()
+    told = PngInfo()
+    told.add_text("Title", "phone")
+    Image.new("L", (220, 110)).save(out, "PNG", dpi=(220, 220), pnginfo=told)
+    folders = [tmp_path / "desk", tmp_path / "phone"]
+    for folder in folders:
+        folder.mkdir()
+    forms = [bundle(folders[0], png=png(), svg=LINES), bundle(folders[1], png=out.getvalue(), svg=LINES)]
+    for folder, form in zip(folders, forms, strict=True):
+        for image in form.findall(nodes.image):
+            image["uri"] = f"{folder.name}/{image['uri']}"
+    app, doctree = page(tmp_path, *forms)
+    figures.collect(app, doctree)
+    (figure,) = doctree.findall(figures.Figure)
+    assert [type(part) for part in figure.children] == [figures.Picture, figures.FigureCaption]
+    desk, phone = figure.findall(nodes.image)
+    assert not desk["classes"] and phone["classes"] == [figures.Picture.phone]
+    app.builder = SimpleNamespace(name="html")
+    figures.leave_out(app, doctree, "chapters/02")
+    assert len(list(figure.findall(nodes.image))) == 2
+    app.builder.name = "epub"
+    figures.leave_out(app, doctree, "chapters/02")
+    assert list(figure.findall(nodes.image)) == [desk] and not list(figure.findall(figures.Picture))
+
+
 def test_cells_of_a_table_of_sentences_know_their_heads() -> None:
     row = "<tr><td><p>1</p></td><td><p>{}</p></td><td></td></tr>"
     head = "<thead><tr><th><p>item</p></th><th><p>it <em>says</em></p></th><th><p>a &amp; b</p></th></tr></thead>"
@@ -133,5 +161,9 @@ def test_cells_of_a_table_of_sentences_know_their_heads() -> None:
     shown = finish.lighter(table, Path("a.html"))
     assert re.findall(r'data-label="([^"]*)"', shown) == ["item", "it says", "a &amp; b"]
     assert 'class="gc-cards table"' in shown and finish.lighter(shown, Path("a.html")) == shown
+    assert shown.count("data-empty") == 1, "a card leaves out what is empty"
     numbers = f'<table class="table">{head}<tbody>{row.format(5)}</tbody></table>'
     assert finish.lighter(numbers, Path("a.html")) == numbers
+    some = f'<table class="table">{head}<tbody>{row.format("some words in it")}</tbody></table>'
+    shown = finish.lighter(some, Path("a.html"))
+    assert shown.count("data-words") == 1 and finish.lighter(shown, Path("a.html")) == shown

@@ -26,6 +26,26 @@ def test_an_icon_becomes_a_drawing() -> None:
     assert finish.lighter(page, Path("a.html")) == page
 
 
+def test_a_stop_stays_with_its_formula() -> None:
+    formula = '<span class="math notranslate nohighlight">\\({}\\)</span>'
+    short, long = formula.format("E(x)"), formula.format("x" * 60)
+    page = finish.whole(f"({short} is {short}), {short} and {long}.")
+    assert page.startswith(
+        f'<span class="gc-whole">({short}</span> is <span class="gc-whole">{short}),</span>'
+    )
+    assert page.count("gc-whole") == 2, "a word after it may begin a line; a long formula may break"
+    assert page.endswith("x\\text{.}\\)</span>"), "its stop is a part of it"
+    assert finish.whole(page) == page
+
+
+def test_a_picture_for_phones_stands_before_the_other() -> None:
+    page = '<picture>\n<img alt="a" src="a.svg" />\n<source media="(max-width: 575px)" srcset="b.svg" /></picture>'
+    match = finish.re.search("<picture>.*</picture>", page, finish.re.S)
+    assert match and finish.source_first(match).startswith("<picture><source ")
+    alone = finish.re.search("<picture>.*</picture>", '<picture><img src="a.svg" /></picture>')
+    assert alone and finish.source_first(alone) == alone[0]
+
+
 def test_an_unknown_icon_is_refused() -> None:
     with pytest.raises(KeyError):
         finish.lighter('<i class="fa-solid fa-no-such-icon"></i>', Path("a.html"))

@@ -94,6 +94,19 @@ HIDDEN = r"""async () => {
     silent: all("mjx-container").filter(e => !e.querySelector("math")).length,
   };
 }"""
+# Full stops, commas and brackets behind a formula, and those that begin a line there.
+ASTRAY = r"""async () => {
+  await MathJax.startup.promise;
+  const found = [...document.querySelectorAll("article span.math")].map(m => {
+    const after = m.nextSibling, box = m.querySelector("mjx-container");
+    if (!box || !m.checkVisibility() || after?.nodeType !== 3 || !/^[.,;:!?)\]]/.test(after.data)) return null;
+    const range = document.createRange();
+    range.setStart(after, 0);
+    range.setEnd(after, 1);
+    return range.getBoundingClientRect().left < box.getBoundingClientRect().left ? m.textContent + after.data : "";
+  }).filter(one => one !== null);
+  return [found.length, found.filter(Boolean)];
+}"""
 HEAVIEST = 1_000_000  # bytes of a first visit to a chapter
 CUT_AT_MOST = {1400: 0.0, 390: 0.05}  # share of lines, by the window's width
 
@@ -196,6 +209,21 @@ def test_number_and_formula_are_in_view(
     assert seen["stops"] == 0, "formulas that Tab stops at"
     assert seen["silent"] == 0, "formulas without MathML"
     assert len(pushed_out["hidden"]) == seen["numbers"], "this test sees no hidden number"
+
+
+def test_no_full_stop_begins_a_line(
+    browser: Browser, server: str, chapter: str, counted: Callable[[str], None]
+) -> None:
+    """On a phone a formula ends many a line, and the full stop behind it would begin the next."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{server}/{chapter}", wait_until="load")
+    count, astray = page.evaluate(ASTRAY)
+    page.add_style_tag(content=".gc-whole { white-space: normal !important; }")
+    _, without = page.evaluate(ASTRAY)
+    page.close()
+    counted(f"{chapter} at 390 px: {len(astray)} of {count} stops begin a line, {len(without)} without care")
+    assert count, "no formula with a stop was seen"
+    assert len(astray) <= 0.02 * count
 
 
 def test_first_visit_is_light(
