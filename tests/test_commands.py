@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,13 +23,15 @@ from gencourse import methods
 from gencourse.cli import app
 from gencourse.commands.doctor import Finding
 from gencourse.commands.holes import HOLES, hole
-from gencourse.commands.names import DATA, METHODS, complete_data, complete_method
+from gencourse.commands.names import DATA, METHODS, RUN_FILES, complete_data, complete_method
 from gencourse.commands.pictures import Source
+from gencourse.commands.runs import write_whole
 from gencourse.commands.settings import build, class_of, read_settings, settings_of
 from gencourse.data import load
 from gencourse.data.sources import _LOADERS
 from gencourse.networks import Augment
 from gencourse.training import Method, read_checkpoint
+from gencourse.training.processes import _reached
 
 ROOT = Path(methods.__file__).parents[2]
 
@@ -251,6 +254,8 @@ def test_figures_are_measured_written_and_compared(run: Path, photos: Path, tmp_
         ("train gan --limit 50 --epochs 0", "epochs is 0: give at least 1"),
         ("train gan --limit 50 --device moon", "device is 'moon'"),
         ("train gan --stream", "leave --stream out"),
+        ("train gan --limit 0", "--limit is 0: give at least 1"),
+        ("train gan --data=", "--data is empty: give a folder"),
         ("sample nothing", "RUN is 'nothing': there is no such folder or file"),
         ("sample .", "a folder without a finished epoch"),
         ("inpaint nothing --hide nose", "--hide is 'nose': choose one of middle"),
@@ -267,7 +272,17 @@ def test_nonsense_gets_one_sentence(
     assert not list(tmp_path.iterdir())  # and leaves no trace
 
 
-@pytest.mark.parametrize("words", ["train gan --epochs many", "train", "frobnicate", "sample a --n 0"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train gan --epochs many",
+        "train",
+        "frobnicate",
+        "sample a --n 0",
+        "sample aae --seed -1",
+        f"inpaint mae --hide random --seed {2**64}",
+    ],
+)
 def test_what_the_parser_refuses_is_a_usage_error(words: str) -> None:
     done = call(*words.split())
     assert done.exit_code == 2 and "Error" in done.output and "Traceback" not in done.output
@@ -441,3 +456,156 @@ def test_a_limit_takes_pictures_of_every_class(photos: Path) -> None:
         source = Source(str(photos), 8, streamed=streamed, workers=0, limit=11)
         assert len(source.train()) == len(source.test()) == 11
         assert set(source.train().labels.tolist()) == {0, 1}
+
+
+# ---- nothing that was saved is lost ----------------------------------------------------------------------
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_resume_that_is_refused_changes_nothing(run: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    before = _files(out)
+    for other in (["vae", "--set", "code_size=9"], ["autoencoder"], ["vae", "--average", 0.9]):
+        words = ["train", *other, "--data", photos, "--size", 28, "--epochs", 3, "--device", "cpu", "--quiet"]
+        done = call(*words, "--resume", "--out", out)
+        assert done.exit_code == 2 and "was made with" in done.stderr
+        assert _files(out) == before
+
+
+@pytest.mark.parametrize("words", [[], ["--epochs", 0]])
+@pytest.mark.parametrize("name", ["config.json", "index.html", "samples.png"])
+def test_files_of_somebody_else_are_not_written_over(name: str, words: list, tmp_path: Path) -> None:
+    (tmp_path / name).write_text('{"mine": 1}')
+    done = call("train", "autoencoder", "--limit", 60, *words, "--quiet", "--out", tmp_path)
+    assert done.exit_code == 2 and f"{name} would be lost" in done.stderr
+    assert _files(tmp_path) == {name: b'{"mine": 1}'}
+
+
+def test_a_run_that_was_killed_in_its_first_epoch_is_started_again(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
+    done = call("train", "autoencoder", "--limit", 60, "--epochs", 1, "--quiet", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+
+
+def test_a_run_that_was_killed_is_measured_and_completed(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    for name in RUN_FILES[1:]:
+        (out / name).unlink(missing_ok=True)
+    done = call("evaluate", out, "--pictures", 20, "--json")
+    assert done.exit_code == 0 and not done.stderr, done.stderr
+    assert {path.name for path in out.iterdir()} == {*RUN_FILES, "run.safetensors", "evaluation.json"}
+    assert json.loads((out / "history.json").read_text()) == json.loads((run / "history.json").read_text())
+
+
+def test_figures_of_a_folder_that_takes_no_file_are_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gencourse.commands.runs.write_whole", full)
+    done = call("evaluate", run, "--pictures", 20, "--json")
+    assert done.exit_code == 0 and json.loads(done.stdout)["figures"]
+    assert "No space left on device" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: "",
+        lambda text: "[]",
+        lambda text: "{}",
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("streamed", "steamed"),
+        lambda text: text.replace('"training": {', '"training": [], "x": {'),
+        lambda text: text.replace('"method"', '"way"'),
+        lambda text: "[" * 100_000,
+    ],
+)
+def test_a_run_whose_config_is_damaged_is_named(
+    damage: Callable[[str], str], run: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    (out / "config.json").write_text(damage((out / "config.json").read_text()))
+    done = call("sample", out, "--out", tmp_path / "x.png")
+    assert done.exit_code == 2 and len(done.stderr.splitlines()) == 1
+    assert f"RUN is {str(out)!r}" in done.stderr and "the weights alone" in done.stderr
+    assert call("sample", out / "run.safetensors", "--out", tmp_path / "x.png").exit_code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no limit of a file's size")
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / "config.json"
+    write_whole(path, "old")
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, usual[1]))
+    try:
+        with pytest.raises(OSError):
+            write_whole(path, "new" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert _files(tmp_path) == {"config.json": b"old"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no text are of Linux")
+def test_a_folder_whose_name_is_no_text_can_be_used(photos: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "ph\udcffotos"
+    shutil.copytree(photos, odd)
+    words = ["--data", odd, "--size", 28, "--epochs", 1, "--quiet", "--out", tmp_path / "run", "--json"]
+    done = call("train", "autoencoder", *words)
+    assert done.exit_code == 0 and json.loads(done.stdout), done.output
+    done = call("reconstruct", tmp_path / "run", "--out", tmp_path / "x.png")
+    assert done.exit_code == 0, done.output
+
+
+# ---- whatever happens is a sentence ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (KeyError("x"), 1, "KeyError: 'x' This looks like a fault of gencourse"),
+        (RuntimeError("mat1 and mat2"), 1, "RuntimeError: mat1 and mat2 This looks like a fault"),
+        (ZeroDivisionError("by zero"), 1, "ZeroDivisionError: by zero This looks like a fault"),
+        (MemoryError(), 1, "There is not enough memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate"), 1, "There is not enough memory"),
+    ],
+)
+def test_an_error_of_any_kind_is_a_sentence(
+    error: Exception, code: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GENCOURSE_DEBUG", raising=False)
+
+    def broken(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr("gencourse.commands.settings.class_of", broken)
+    done = call("list")
+    assert done.exit_code == code and " ".join(done.stderr.split()).startswith(told)
+
+
+def test_a_process_that_is_lost_is_told_in_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        with _reached():
+            raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setattr("gencourse.training.fit", gone)
+    done = call("train", "autoencoder", "--limit", 60, "--quiet", "--out", "never")
+    assert done.exit_code == 1 and done.stderr.startswith("Another process of this run is gone")
+    assert not Path("never").exists()
+
+
+@pytest.mark.parametrize("words", [["list", "data"], ["list", "data", "--json"], ["list", "ma\u00df"]])
+def test_a_terminal_without_these_letters_is_no_fault(words: list[str]) -> None:
+    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-m", "gencourse", *words], capture_output=True, env=env)
+    assert b"fault" not in done.stderr and b"Traceback" not in done.stderr
+    assert done.returncode == (2 if words[1] == "ma\u00df" else 0)
+    if "--json" in words:
+        assert json.loads(done.stdout)["mnist"].startswith("60 000 digits of 1\u00d728\u00d728")

@@ -20,6 +20,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from epub import faults
 from execute import execute_outdated
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,8 +98,12 @@ def main() -> int:
     if code:
         print(f"\nThe book was not built (preset {options.preset}): see above.", file=sys.stderr)
         return code
-    stamp.write_text(now)
     made = {"html": build / "html" / "index.html", "epub": build / "epub" / "gencourse.epub"}
+    found = faults(made["epub"]) if options.format == "epub" else []
+    if found:
+        print("\n".join(["\nThe EPUB is not fit to be read:", *found]), file=sys.stderr)
+        return 1
+    stamp.write_text(now)
     print(f"\nThe book is built (preset {options.preset}). Open {made[options.format]}")
     return 0
 

@@ -5,7 +5,7 @@
 
 Each page of the book is printed by itself, so that a long book needs no more memory than its longest page. Then the
 pieces are put together: folded parts are open, links between pages lead to their place in the file, pages are numbered
-through, and the contents stand in front and in the reader's outline.
+through, the contents stand in front and in the reader's outline, and indexes name pages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import html
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from tools.system import find_chromium  # (found through the line above)
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = "https://gencourse.invalid/"  # stands for the book while its pieces are apart; no such host can exist
+INDEX = "genindex"  # Sphinx's index of the package; it is in no table of contents
+NUMBERED = ("book/lists", "book/words", INDEX)  # whose links name the page: read to find a place
 
 # Says when formulas, pictures and live figures are there.
 READY = r"""async () => {
@@ -70,6 +72,33 @@ PREPARE = r"""([root, here, name]) => {
     line.append(a);
   }
   document.querySelector("article").append(line);
+  for (const figure of document.querySelectorAll("[data-gc-widget=ready]")) {
+    const note = document.createElement("p");
+    note.className = "gc-live";
+    note.textContent = "This figure is live in the web edition of this book; here it stands still.";
+    figure.append(note);
+  }
+  // A short listing is not divided; of a long one, at least three lines stay together.
+  for (const listing of document.querySelectorAll("div.highlight")) {
+    const lines = [...listing.querySelectorAll(".gc-line")];
+    if (lines.length <= 24) listing.style.breakInside = "avoid";
+    lines.forEach((one, i) => {
+      one.style.breakInside = "avoid";
+      if (i < 2 || i === lines.length - 2) one.style.breakAfter = "avoid";
+      if (i === lines.length - 2) one.style.breakBefore = "avoid";
+    });
+  }
+}"""
+
+# Writes the number of its page behind each link. Before the numbers are known, zeros keep their place.
+NUMBERS = r"""([here, numbers]) => {
+  for (const a of document.querySelectorAll(`article a[href^="${here}"]`)) {
+    if (!/\.html(#|$)/.test(a.href)) continue;
+    const number = document.createElement("span");
+    number.className = "gc-page";
+    number.textContent = "p. " + String(numbers[a.getAttribute("href")] ?? "000").padEnd(3, "\u2007");
+    a.append(" ", number);
+  }
 }"""
 
 TITLE = """() => {
@@ -97,8 +126,9 @@ NO_FONT = (
 
 STYLE = """
 @page { size: A4; margin: 20mm 18mm 22mm;
+  @top-center { content: "%(head)s"; font: 9pt sans-serif; color: #555; }
   @bottom-center { content: counter(page%(kind)s); font: 9pt sans-serif; color: #555; } }
-@page :first { counter-set: page %(first)d; }
+@page :first { counter-set: page %(first)d; @top-center { content: none; } }
 html { font-size: 75%%; }
 .bd-header, .bd-header-article, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-footer, .bd-footer-content,
 .prev-next-footer, .header-article, .headerlink, .copybtn, .gc-score, .skip-link, #pst-skip-link,
@@ -115,6 +145,11 @@ div.highlight pre, .output pre { white-space: pre-wrap !important; overflow-wrap
 article h1 { display: block !important; }
 h1, h2, h3, summary { break-after: avoid; }
 img, canvas, tr { break-inside: avoid; }
+.bd-article .cell { break-inside: auto; }
+figure, .gc-widget, .cell_output > .output { break-inside: avoid; }
+figcaption { break-before: avoid; }
+.gc-live { margin: 0.3rem 0 0 !important; font-size: 0.85em; font-style: italic; color: #555; }
+.gc-page { font-size: 0.85em; color: #555; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .gc-places { font-size: 1px; line-height: 1px; color: transparent; margin: 0; overflow-wrap: anywhere; }
 .gc-places a { color: transparent !important; text-decoration: none; }
 """
@@ -139,21 +174,52 @@ def table_of_contents(root: Path = ROOT) -> list[tuple[str, str]]:
     for part in contents["parts"]:
         for index, entry in enumerate(part["chapters"]):
             pages.append((entry["file"], part["caption"] if index == 0 else ""))
-    return pages
+    return [*pages, (INDEX, "")]
 
 
-def style(first: int, kind: str = "") -> str:
-    """The print style of a piece whose first sheet has this number; kind is a style of counting, 'lower-roman'."""
-    return STYLE % {"first": first, "kind": f", {kind}" if kind else ""}
+def style(first: int, head: str = "", kind: str = "") -> str:
+    """The print style of a piece.
+
+    Args:
+        first: number of its first sheet.
+        head: what stands above each sheet but the first.
+        kind: a style of counting, 'lower-roman'.
+    """
+    head = head.replace("\\", r"\5c ").replace('"', r"\22 ")
+    return STYLE % {"first": first, "head": head, "kind": f", {kind}" if kind else ""}
 
 
-def print_piece(page: Page, source: Path, name: str, part: str, first: int) -> Piece:
-    """Open a page of the built book and print it."""
+def page_numbers(pieces: Iterable[Piece]) -> dict[str, int]:
+    """Link, as PREPARE writes it -> number of the sheet that it leads to."""
+    numbers = {}
+    for piece in pieces:
+        address = f"{HERE}{quote(piece.name)}.html"
+        numbers[address] = piece.first
+        for anchor, (sheet, _, _) in piece.places.items():
+            numbers[f"{address}#{quote(anchor)}"] = numbers[f"{address}#{anchor}"] = piece.first + sheet
+    return numbers
+
+
+def print_piece(
+    page: Page, source: Path, name: str, part: str, first: int, numbers: Mapping[str, int] | None = None
+) -> Piece:
+    """Open a page of the built book and print it.
+
+    Args:
+        page: prints.
+        source: folder of the built book.
+        name: the page's name.
+        part: heading of its part, if it is the first in it.
+        first: number of its first sheet.
+        numbers: link -> number of a sheet, for a page in `NUMBERED`; left out while they are not known.
+    """
     page.goto((source / f"{name}.html").as_uri(), wait_until="load")
     page.evaluate(READY)
     page.evaluate(PREPARE, [source.as_uri() + "/", HERE, name])
-    page.add_style_tag(content=style(first))
     title = page.evaluate(TITLE)
+    page.add_style_tag(content=style(first, title))
+    if name in NUMBERED:
+        page.evaluate(NUMBERS, [HERE, dict(numbers or {})])
     pdf = PdfReader(
         io.BytesIO(page.pdf(prefer_css_page_size=True, outline=True, tagged=True, print_background=True))
     )
@@ -164,6 +230,23 @@ def print_piece(page: Page, source: Path, name: str, part: str, first: int) -> P
             key = unquote(anchor.lstrip("/"))
             piece.places[key] = (sheet, float(place.left or 0), float(place.top or 0))
     return piece
+
+
+def print_all(page: Page, source: Path, contents: Iterable[tuple[str, str]]) -> list[Piece]:
+    """Print every page of the book, then once more those that name numbers of others."""
+    pieces: list[Piece] = []
+    number = 1
+    for name, part in contents:
+        pieces.append(print_piece(page, source, name, part, number))
+        number += len(pieces[-1].pdf.pages)
+        print(f"{pieces[-1].first:5}  {pieces[-1].title}", flush=True)
+    numbers = page_numbers(pieces)
+    for index, piece in enumerate(pieces):
+        if piece.name in NUMBERED:
+            pieces[index] = print_piece(page, source, piece.name, piece.part, piece.first, numbers)
+            if len(pieces[index].pdf.pages) != len(piece.pdf.pages):
+                sys.exit(f"pdf: numbers of pages change the length of {piece.name}, and with it the numbers.")
+    return pieces
 
 
 def has_font(page: Page, two: str = CHINESE) -> bool:
@@ -183,7 +266,7 @@ def front(pieces: list[Piece], about: dict[str, str]) -> str:
             f'<p><a href="{href}"><span>{html.escape(piece.title)}</span><i></i><b>{piece.first}</b></a></p>'
         )
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(about["title"])}</title><style>
-      {style(1, "lower-roman")} @page :first {{ @bottom-center {{ content: none; }} }}
+      {style(1, "Contents", "lower-roman")} @page :first {{ @bottom-center {{ content: none; }} }}
       body {{ font: 11pt/1.5 sans-serif; margin: 0; }} a {{ color: inherit; text-decoration: none; }}
       .title {{ height: 240mm; display: flex; flex-direction: column; justify-content: center; break-after: page; }}
       .title h1 {{ font-size: 30pt; line-height: 1.2; }} h2 {{ font-size: 13pt; margin: 1.4em 0 0.4em; }}
@@ -298,12 +381,7 @@ def main() -> int:
             print(NO_FONT, file=sys.stderr)
             if os.environ.get("CI"):  # what is published there has to be whole
                 return 1
-        pieces: list[Piece] = []
-        number = 1
-        for name, part in table_of_contents():
-            pieces.append(print_piece(page, source, name, part, number))
-            number += len(pieces[-1].pdf.pages)
-            print(f"{pieces[-1].first:5}  {pieces[-1].title}", flush=True)
+        pieces = print_all(page, source, table_of_contents())
         about = {
             "title": config["title"],
             "author": config["author"],

@@ -1,7 +1,7 @@
 """What an EPUB needs and a web page does not: formulas as MathML, well-formed pages without scripts, folds open.
 
-Does nothing for other builders. Readers of EPUB run no MathJax; so MathJax runs here, once for each formula, in the
-system's Chromium, and the MathML that it makes goes into the file.
+Does nothing for other builders. Readers of EPUB run no scripts; so MathJax runs here, once for each formula, in the
+system's Chromium, and the MathML that it makes goes into the file. Live figures run here too: their pictures go in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import posixpath
 import re
 import sys
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +28,12 @@ from sphinx.errors import ExtensionError
 ROOT = Path(__file__).resolve().parents[2]
 MATHJAX = ROOT / "book" / "_static" / "vendor" / "mathjax" / "startup.js"
 SHIPPED = {"gencourse-epub.css", "cover.png"}  # of the static files
-LIVE = "A live figure stands here in the web edition of this book."
+WIDGETS = ROOT / "book" / "_static" / "gc-widgets.js"
+LIVE = "This figure is live in the web edition of this book; here it stands still."
+CONTROL = "Controls that need a kernel stand here: open this chapter in JupyterLab or Colab to use them."
+ROOM = 640  # pixels beside each other for a live figure
+VIEW = "application/vnd.jupyter.widget-view+json"
+STATE = "application/vnd.jupyter.widget-state+json"
 WRAPPED = re.compile(r"\s*\\\[(.*)\\\]\s*", re.S)
 WEB_THEME = ("sphinx_book_theme", "pydata_sphinx_theme", "sphinx_thebe")
 TAG = re.compile(r"\\tag\{([^}]*)\}")
@@ -59,16 +64,22 @@ def plain(mathml: str) -> str:
     )
 
 
-class MathML:
-    """Turns TeX into MathML; keeps a browser open until it is closed."""
+class Chromium:
+    """The system's browser, started when it is first needed, open until it is closed."""
 
     def __init__(self) -> None:
-        self.done: dict[tuple[str, bool], str] = {}
         self.stack = ExitStack()
-        self.page: Any = None
+        self.started: Any = None
+        self.folder = Path()
 
-    def open(self) -> None:
-        """Start Chromium with MathJax in an empty page."""
+    def start(self) -> Any:
+        """The browser.
+
+        Raises:
+            ExtensionError: there is none.
+        """
+        if self.started is not None:
+            return self.started
         sys.path.insert(0, str(ROOT))
         from playwright.sync_api import sync_playwright
 
@@ -80,14 +91,39 @@ class MathML:
                 "an EPUB needs a Chromium or Chrome, which turns its formulas into MathML: none here."
             )
         playwright = self.stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        self.stack.callback(browser.close)
-        self.page = browser.new_page()
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        self.started = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        self.stack.callback(self.started.close)
+        self.folder = Path(self.stack.enter_context(TemporaryDirectory()))
+        return self.started
+
+    def show(self, content: str, **options: Any) -> Any:
+        """A new page with this content, from a file."""
+        page = self.start().new_page(**options)
+        file = self.folder / "page.html"
+        file.write_text(content, encoding="utf-8")
+        page.goto(file.as_uri())
+        return page
+
+    def close(self) -> None:
+        """Give the browser back."""
+        self.stack.close()
+        self.started = None
+
+
+class MathML:
+    """Turns TeX into MathML."""
+
+    def __init__(self, browser: Chromium) -> None:
+        self.done: dict[tuple[str, bool], str] = {}
+        self.browser = browser
+        self.page: Any = None
+
+    def open(self) -> None:
+        """Show an empty page with MathJax."""
         settings = json.dumps({"loader": {"load": ["core", "input/tex"]}, "startup": {"typeset": False}})
-        blank = Path(self.stack.enter_context(TemporaryDirectory())) / "blank.html"
         script = f'<script>window.MathJax = {settings}</script><script src="{MATHJAX.as_uri()}"></script>'
-        blank.write_text(script, encoding="utf-8")
-        self.page.goto(blank.as_uri())
+        self.page = self.browser.show(f"<!doctype html><meta charset=utf-8>{script}")
         self.page.evaluate("MathJax.startup.promise")
 
     def __call__(self, tex: str, display: bool) -> str:
@@ -106,13 +142,35 @@ class MathML:
             self.done[key] = plain(re.sub(r'\s*\n\s*|\s(?:data-[\w-]+)="[^"]*"', "", found))
         return self.done[key]
 
-    def close(self) -> None:
-        """Give the browser back."""
-        self.stack.close()
-        self.page = None
+
+BROWSER = Chromium()
+CONVERT = MathML(BROWSER)
 
 
-CONVERT = MathML()
+def stills(views: list[str], state: str, browser: Chromium) -> list[bytes | None]:
+    """Pictures (PNG) of a page's live figures as they stand before they are touched; None for one that needs a kernel.
+
+    Args:
+        views: what each figure's script in the page says: {"model_id": …}.
+        state: what the page's script with the state of all figures says.
+        browser: draws them.
+    """
+    scripts = "".join(f'<script type="{VIEW}">{view}</script>' for view in views)
+    look = f"margin: 0; width: {ROOM}px; font: 15px/1.5 sans-serif; color: #222; background: #fff"
+    page = browser.show(
+        f"""<!doctype html><html data-theme="light"><meta charset="utf-8"><body style="{look}">{scripts}
+        <script type="{STATE}">{state}</script><script src="{WIDGETS.as_uri()}"></script></body></html>""",
+        viewport={"width": ROOM, "height": 900},
+        device_scale_factor=2,
+    )
+    page.wait_for_function(f"document.querySelectorAll('[data-gc-widget]').length === {len(views)}")
+    page.wait_for_timeout(200)  # the figures draw again when they have been measured
+    taken = [
+        figure.screenshot() if figure.get_attribute("data-gc-widget") == "ready" else None
+        for figure in page.query_selector_all("[data-gc-widget]")
+    ]
+    page.close()
+    return taken
 
 
 def inline(self: Any, node: nodes.math) -> None:
@@ -212,21 +270,31 @@ def mend(app: Sphinx) -> None:
     builder.get_toc, builder.build_content, builder.build_toc = get_toc, build_content, build_toc
 
 
-def well_formed(body: str, widths: Mapping[str, int] | None = None) -> str:
+def well_formed(
+    body: str, widths: Mapping[str, int] | None = None, live: Sequence[str | None] | None = None
+) -> str:
     """A page's HTML as XHTML: no scripts, everything closed, what is folded is open.
 
     Args:
         body: the page.
         widths: of pictures by their file's name, where they have more pixels than that.
+        live: addresses of the pictures of the page's live figures; None for one that needs a kernel.
     """
     soup = BeautifulSoup(finish.accessible(body), "html.parser")
     for image in soup.find_all("img"):
         if width := (widths or {}).get(str(image["src"]).rpartition("/")[2]):
             image["width"] = str(width)
+    taken = iter(live or [])
     for script in soup.find_all("script"):
-        if "widget-view" in str(script.get("type", "")):
+        if script.get("type") == VIEW:
+            address = next(taken, None)
             note = soup.new_tag("p", attrs={"class": "gc-live"})
-            note.string = LIVE
+            note.string = LIVE if address else CONTROL
+            if address:
+                alt = "The live figure, before anything in it is moved."
+                script.insert_before(
+                    soup.new_tag("img", attrs={"src": address, "alt": alt, "width": str(ROOM)})
+                )
             script.replace_with(note)
         else:
             script.decompose()
@@ -247,12 +315,30 @@ def picture_widths(app: Sphinx) -> dict[str, int]:
     return {name: size[0] for name, size in sizes if size}
 
 
+def take_stills(app: Sphinx, page: str, body: str) -> list[str | None]:
+    """Put pictures of a page's live figures beside its drawings, and give their addresses from the page."""
+    views = re.findall(rf'<script type="{re.escape(VIEW)}">(.*?)</script>', body, re.S)
+    # myst-nb keeps it there
+    scripts = getattr(app.env, "nb_metadata", {}).get(page, {}).get("js_files", {})
+    if not views or "ipywidgets_state" not in scripts:
+        return [None] * len(views)
+    addresses: list[str | None] = []
+    for number, png in enumerate(stills(views, scripts["ipywidgets_state"][1]["body"], BROWSER), start=1):
+        file = Path(app.outdir) / "_images" / f"{page.replace('/', '-')}-live-{number}.png"
+        if png:
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(png)
+        addresses.append("../" * page.count("/") + f"_images/{file.name}" if png else None)
+    return addresses
+
+
 def tidy(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Make a page fit for an EPUB."""
     if app.builder.name != "epub":
         return
     if context.get("body"):
-        context["body"] = well_formed(context["body"], picture_widths(app))
+        live = take_stills(app, page, context["body"])
+        context["body"] = well_formed(context["body"], picture_widths(app), live)
     context["script_files"] = []
     # Written after the EPUB is closed, and of no use in it.
     context["css_files"] = [css for css in context["css_files"] if "mystnb" not in str(css.filename)]
@@ -260,7 +346,8 @@ def tidy(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree
 
 def close(app: Sphinx, failure: Exception | None) -> None:
     """Close the browser."""
-    CONVERT.close()
+    BROWSER.close()
+    CONVERT.page = None
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 In a notebook a caption is a line of plain Markdown directly after the cell: `**Figure 2.3.** What to look for.`
 A kernel gives each drawing as PNG, with twice the pixels, and as SVG (see gcbook.KERNEL_ARGUMENTS). Lines are kept as
 SVG where that is lighter; pictures of pixels, which a browser would smooth, as PNG. finish.py makes WebP of these.
+A drawing that the course draws once more for a phone (gencourse/figures/style.py) is a `<picture>` of both.
 """
 
 from __future__ import annotations
@@ -26,6 +27,12 @@ DPI = 110
 
 class Figure(nodes.General, nodes.Element):
     """`<figure>`: what is shown, then its caption."""
+
+
+class Picture(nodes.General, nodes.Element):
+    """`<picture>`: a drawing, then the same one for a phone, which has this class:"""
+
+    phone = "gc-phone"
 
 
 class FigureCaption(nodes.General, nodes.Element):
@@ -67,8 +74,14 @@ def svg_is_better(svg: bytes, png: bytes) -> bool:
 # ---- pages -------------------------------------------------------------------------------------------
 
 
+def is_for_a_phone(png: bytes) -> bool:
+    """Whether a drawing was made for a phone: gencourse/figures/style.py writes so into the file."""
+    with Image.open(io.BytesIO(png)) as image:
+        return image.info.get("Title") == "phone"
+
+
 def choose_kind(app: Sphinx, bundle: nodes.Element) -> None:
-    """Of a drawing that is there as SVG and as PNG, keep one."""
+    """Of a drawing that is there as SVG and as PNG, keep one; tell one that is for a phone by its class."""
     forms = {form.get("mime_type"): form for form in bundle.children if isinstance(form, nodes.container)}
     if not {"image/svg+xml", "image/png"} <= set(forms):
         return
@@ -78,7 +91,11 @@ def choose_kind(app: Sphinx, bundle: nodes.Element) -> None:
         uri = forms[kind].next_node(nodes.image)["uri"]  # type: ignore[index]
         return Path(app.env.relfn2path(uri, app.env.docname)[1]).read_bytes()
 
-    better = svg_is_better(content("image/svg+xml"), content("image/png"))
+    png = content("image/png")
+    better = svg_is_better(content("image/svg+xml"), png)
+    if is_for_a_phone(png):
+        for image in bundle.findall(nodes.image):
+            image["classes"].append(Picture.phone)
     bundle.remove(forms["image/png" if better else "image/svg+xml"])
 
 
@@ -86,7 +103,7 @@ def is_shown(node: nodes.Node) -> bool:
     """Whether an output is a drawing or a live figure."""
     if not isinstance(node, nodes.Element):
         return False
-    if isinstance(node, nodes.image):
+    if isinstance(node, (nodes.image, Picture)):
         return True
     kinds = {form.get("mime_type", "") for form in node.findall(nodes.container)}
     return LIVE in kinds or any(kind.startswith("image/") for kind in kinds)
@@ -114,6 +131,9 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
             ):  # finish.py writes the size: here it would become a style
                 for key in ("width", "height"):
                     image.attributes.pop(key, None)
+    for image in list(doctree.findall(nodes.image)):
+        if Picture.phone in image["classes"]:
+            join(bundle_of(image))
     for paragraph in list(doctree.findall(nodes.paragraph)):
         first = next((child for child in paragraph.children if child.astext()), None)
         match = isinstance(first, nodes.strong) and CAPTION.match(first.astext() + " ")
@@ -129,6 +149,35 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
         caption = FigureCaption()
         caption += paragraph
         figure.extend([*shown, caption])
+
+
+def bundle_of(image: nodes.Element) -> nodes.Element:
+    """The output that an image belongs to."""
+    node = image
+    while node.get("nb_element") != "mime_bundle":
+        node = node.parent
+    return node
+
+
+def join(bundle: nodes.Element) -> None:
+    """Put a drawing for a phone together with the one before it."""
+    siblings = bundle.parent.children
+    before = siblings[siblings.index(bundle) - 1]
+    picture = Picture()
+    bundle.parent.insert(siblings.index(before), picture)
+    for one in (before, bundle):
+        one.parent.remove(one)
+        picture += one
+
+
+def leave_out(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """An e-book has one drawing of each."""
+    if app.builder.name != "html":
+        for picture in list(doctree.findall(Picture)):
+            for image in list(picture.findall(nodes.image)):
+                if Picture.phone in image["classes"]:
+                    image.parent.remove(image)
+            picture.parent.replace(picture, picture.children)
 
 
 def tag(name: str) -> tuple[Any, Any]:
@@ -147,6 +196,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_node(Figure, html=tag("figure"))
     app.add_node(FigureCaption, html=tag("figcaption"))
+    app.add_node(Picture, html=tag("picture"))
     # before Sphinx collects the pages' images (500)
     app.connect("doctree-read", collect, priority=450)
+    app.connect("doctree-resolved", leave_out)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -26,6 +26,7 @@ ICON = re.compile(r'<(i|span) class="([^"]*\bfa[sb]?(?:-solid|-brands)? fa-[^"]*
 NOT_AN_ICON = {"fa-solid", "fa-brands", "fa-lg"}
 LONGEST = 160  # characters of a description: search engines show no more
 PHONE = 340  # pixels beside each other in the text of a narrow phone
+NARROW = 575  # pixels: narrower windows get the drawings for phones, as the style of the book does its own
 READABLE = 0.66  # of its size to which a drawing may shrink: letters of 9 points then have 9 pixels
 SENTENCE = 45  # characters in a cell of a table that is read, not looked through
 
@@ -84,6 +85,7 @@ def picture(match: re.Match[str], page: Path) -> str:
         return match[0]
     file, tag = page.parent / source[1], match[0]
     size = figures.size(file)
+    phone = figures.Picture.phone in tag
     if size and not re.search(r"\b(width|height|style)=", tag):
         tag = tag.replace("<img ", f'<img width="{size[0]}" height="{size[1]}" ', 1)
     if file.suffix == ".png":
@@ -91,10 +93,19 @@ def picture(match: re.Match[str], page: Path) -> str:
         if not webp.is_file():
             webp.write_bytes(figures.as_webp(file.read_bytes()))
         tag = tag.replace(source[1], source[1].removesuffix(".png") + ".webp", 1)
+    if phone:
+        source = re.search(r'src="([^"]*)"', tag)[1]
+        return f'<source media="(max-width: {NARROW}px)" srcset="{source}" width="{size[0]}" height="{size[1]}" />'
     tag = tag.replace("<img ", '<img loading="lazy" decoding="async" ', 1)
     if size and size[0] * READABLE > PHONE and "style=" not in tag:
         return f'<span class="gc-wide" style="--gc-least: {size[0] * READABLE:.0f}px">{tag}</span>'
     return tag
+
+
+def source_first(match: re.Match[str]) -> str:
+    """A drawing in two forms: the one for phones stands first, and the other needs no box in which it moves."""
+    source, image = re.search(r"<source [^>]*>", match[0]), re.search(r"<img [^>]*>", match[0])
+    return f"<picture>{source[0]}{image[0]}</picture>" if source and image else match[0]
 
 
 def cards(match: re.Match[str]) -> str:
@@ -134,7 +145,8 @@ def lighter(text: str, page: Path) -> str:
     text = re.sub(listing, code_lines, text, flags=re.S)
     text = ICON.sub(icon, text)
     text = re.sub(r"<table\b[^>]*>.*?</table>", cards, text, flags=re.S)
-    return re.sub(r"<img [^>]*>", lambda match: picture(match, page), text)
+    text = re.sub(r"<img [^>]*>", lambda match: picture(match, page), text)
+    return re.sub(r"<picture>.*?</picture>", source_first, text, flags=re.S)
 
 
 def accessible(text: str) -> str:

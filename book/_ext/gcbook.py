@@ -46,8 +46,10 @@ GENERATORS: dict[str, Callable[[], str]] = {
 # For every kernel that runs a page. A progress bar in it would be a dead widget. A thread that waits for the other
 # threads spins, which is what makes them quick; but not for longer than a fraction of a millisecond, because on a busy
 # machine it takes the core that they need: 30 to 50 s instead of 1.5 to 4.5 for the same training. (GNU's OpenMP only.)
-KERNEL = {"TQDM_DISABLE": "1", "GOMP_SPINCOUNT": "10000"}
+# Each figure is drawn once more, as wide as a phone: figures.py puts the two together.
+KERNEL = {"TQDM_DISABLE": "1", "GOMP_SPINCOUNT": "10000", "GENCOURSE_DRAW_FOR_PHONES": "1"}
 # Drawings with twice the pixels, and as lines: figures.py takes the better of the two. Some 0.1 s for each drawing.
+RUN_TIME = "Run Time (s)"  # a head of myst-nb's table of what notebooks took
 KERNEL_ARGUMENTS = ["--InlineBackend.figure_formats={'retina', 'svg'}"]
 
 
@@ -143,7 +145,7 @@ def notebook_key(notebook: dict[str, Any]) -> str:
     files = dependencies(cells, ROOT / "gencourse")
     files += sorted(path for pattern in ALWAYS for path in ROOT.glob(pattern) if path.is_file())
     digest = hashlib.sha256(os.environ.get("GENCOURSE_PRESET", "book").encode())
-    digest.update(repr(KERNEL_ARGUMENTS).encode())
+    digest.update(repr((KERNEL, KERNEL_ARGUMENTS)).encode())
     for file in files:
         digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
@@ -255,6 +257,34 @@ def skip_what_is_ahead(app: Sphinx, what: str, name: str, obj: Any, skip: bool, 
     return True if ledger.is_ahead_of_the_book(getattr(obj, "__doc__", None) or "") else None
 
 
+def plain_times(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Of the table of what chapters took, leave what a reader wants: titles, and times that can be compared."""
+    for table in doctree.findall(nodes.table):
+        heads = [entry.astext() for entry in next(iter(table.findall(nodes.row))).children]
+        if RUN_TIME not in heads:
+            continue
+        kept = [0, heads.index("Modified"), heads.index(RUN_TIME)]
+        table["classes"] = []
+        for column in reversed(list(table.findall(nodes.colspec))[len(kept) :]):
+            column.parent.remove(column)
+        for index, row in enumerate(table.findall(nodes.row)):
+            link, when, seconds = (row[place] for place in kept)
+            row.clear()
+            if index == 0:
+                row += [_cell("chapter"), _cell("run"), _cell("seconds", "text-right")]
+                continue
+            for reference in link.findall(nodes.reference):
+                number = app.env.toc_secnumbers.get(link.astext(), {}).get("", ())
+                words = [*map(str, number), app.env.titles[link.astext()].astext()]
+                reference.clear()
+                reference += nodes.Text(" ".join(words))
+            row += [link, when, _cell(f"{float(seconds.astext()):.1f}", "text-right")]
+
+
+def _cell(text: str, *classes: str) -> nodes.entry:
+    return nodes.entry("", nodes.paragraph("", text), classes=list(classes))
+
+
 # ---- writing pages -----------------------------------------------------------------------------------
 
 
@@ -301,5 +331,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     if "autodoc-process-docstring" in app.events.events:
         app.connect("autodoc-process-docstring", plain_attributes, priority=100)  # before napoleon
         app.connect("autodoc-skip-member", skip_what_is_ahead)
+    app.connect("doctree-resolved", plain_times)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -20,6 +20,7 @@ EXERCISE = re.compile(
 )
 CAPTION = re.compile(rf"^\*\*Figure ({ledger.TAG})\.\*\* (.+?)(?=\n\n|\Z)", re.M | re.S)
 LIVE = re.compile(r"\bwidgets\.[A-Z]\w+")
+NUMBERS = {"level of 5", "minutes"}  # columns that stand to the right
 ENOUGH = 60  # characters that say what a figure shows
 
 
@@ -97,8 +98,9 @@ def headed(rows: list[tuple[Place, str]], head: str) -> str:
     for place, row in rows:
         if place.part != part:
             part = place.part
-            columns = head.count("|") - 1
-            lines += ["", f"### {part} {place.title}".replace("  ", " "), "", head, "|" + "---|" * columns]
+            names = [name.strip() for name in head.strip("|").split("|")]
+            sides = "".join("---:|" if name in NUMBERS else "---|" for name in names)
+            lines += ["", f"### {part} {place.title}".replace("  ", " "), "", head, "|" + sides]
         lines.append(row)
     return "\n".join(lines) + "\n"
 

@@ -116,6 +116,10 @@ def pair(data: str, loss: str, penalties: str) -> Callable[[Path], str]:
     return both(modes, ours("r3gan_pairs", "distance", 0, **wanted))
 
 
+JUDGED = 16
+"""K, for which two more judges of labels were tried."""
+
+
 def clustered(count: int) -> tuple[Line, ...]:
     """The ways to K clusters, the paper's own first."""
     paper = {10: "–", 16: "9.55 ± 2.05 %", 30: "4.10 ± 1.13 %"}[count]
@@ -123,6 +127,14 @@ def clustered(count: int) -> tuple[Line, ...]:
     return (
         Line(f"AAE, K = {count}", paper, percent("clusters", "error", method="AAE", count=count)),
         Line("  a hard label", "–", percent("cluster_labels", "error_4", label="hard", count=count)),
+        *(
+            Line(f"  the same, {what}", "–", percent("cluster_labels", "error_4", label=label, count=count))
+            for label, what in (
+                ("hard, slow judge", "the judge of labels with a tenth of its steps"),
+                ("hard, penalised judge", "the judge of labels with R1"),
+            )
+            if count == JUDGED
+        ),
         Line(
             "  a hard label, taught by clusters of codes", "–", percent("cluster_labels", "error_4", **taught)
         ),
@@ -161,7 +173,7 @@ TABLES = (
             Line("AAE, kernel a tenth wider", "–", ours("parzen", "nats_wider", 0, source="AAE")),
         ),
         (
-            "Ours are the small networks that ship with the course, after three and four passes; theirs trained for "
+            "Ours are the small networks that ship with the course, after four and three passes; theirs trained for "
             "hundreds.",
             "The width is chosen on a thousand held-out training pictures, here and there. The last row says what a "
             "slightly other width does.",
@@ -363,21 +375,26 @@ CURVES: tuple[tuple[str, str, float, int], ...] = (  # study, measurement, facto
 
 
 def curves(root: Path) -> str:
-    """One row for each setting of a study that shows its curve: means over seeds after each quarter of the passes."""
+    """A table for each measurement, so that a column has one unit: means over seeds after each quarter of the passes.
+
+    A row is one setting of the study.
+    """
     folder = root / RESULTS.relative_to(RESULTS.parents[2])
-    lines = ["| study | what | passes | after a quarter | half | three quarters | all | seeds |"]
-    lines.append("|---|---|---:|---:|---:|---:|---:|---:|")
+    lines: list[str] = []
     for study, name, factor, digits in CURVES:
+        unit = " in %" if factor == POINT else ""
+        lines += ["", f"`{study}`: {name.replace('_', ' ')}{unit}", ""]
+        lines.append("| what | passes | after a quarter | half | three quarters | all | seeds |")
+        lines.append("|---|---:|---:|---:|---:|---:|---:|")
         for settings in unlike(STUDIES[study].settings):
             what = ", ".join(str(value) for value in settings.values())
             found = [values(folder, study, f"{name}_{quarter}", **settings) for quarter in (1, 2, 3, 4)]
-            label = f"| `{study}` | {what}: {name.replace('_', ' ')}{' in %' if factor == POINT else ''} |"
             if not found[0]:
-                lines.append(f"{label} – | – | – | – | {EMPTY} | 0 |")
+                lines.append(f"| {what} | – | – | – | – | {EMPTY} | 0 |")
                 continue
             passes = values(folder, study, "passes", **settings)[0]
             means = " | ".join(f"{factor * sum(one) / len(one):.{digits}f}" for one in found)
-            lines.append(f"{label} {passes:.0f} | {means} | {len(found[0])} |")
+            lines.append(f"| {what} | {passes:.0f} | {means} | {len(found[0])} |")
     return "\n".join(lines) + "\n"
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dis
 import functools
+import io
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -36,7 +38,8 @@ def fail(sentence: str, code: int = USAGE) -> NoReturn:
 
 def tell(as_json: bool, facts: Any, text: str) -> None:
     """Print the answer: facts as JSON if they were asked for, the text otherwise."""
-    typer.echo(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else text)
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    typer.echo(json.dumps(facts, indent=2, ensure_ascii=plain) if as_json else text)
 
 
 def sentences(verb: _Verb) -> _Verb:
@@ -48,22 +51,32 @@ def sentences(verb: _Verb) -> _Verb:
 
     @functools.wraps(verb)
     def spoken(*arguments: Any, **options: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):  # a letter that a terminal lacks is no reason to fail
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
         if os.environ.get(DEBUG, "") not in ("", "0"):
             return verb(*arguments, **options)
         try:
             return verb(*arguments, **options)
         except KeyboardInterrupt as stop:  # of `fit`: its sentence says how to go on
             fail(str(stop) or "Stopped.", STOPPED)
-        except ArithmeticError as error:  # a loss that is no longer a number
-            fail(str(error), FAILED)
-        except (ValueError, TypeError, OSError, NotImplementedError) as error:
+        except (
+            typer.Exit,
+            typer.Abort,
+            BrokenPipeError,
+        ):  # the last: who reads the answer has seen enough of it
+            raise
+        except Exception as error:
             sentence = " ".join(str(error).split())
             if (
                 isinstance(error, OSError) and error.filename is not None
             ):  # the system's own words, and numbers
                 sentence = f"{str(error.filename)!r} cannot be used ({error.strerror}): give another path."
-            if _meant(error):
-                fail(sentence)
+            if _no_memory(error):
+                fail(f"There is not enough memory ({sentence}): give less of it to do at a time.", FAILED)
+            if _meant(error):  # not what was typed, but what happened: a loss became NaN, a process is gone
+                happened = isinstance(error, (ArithmeticError, RuntimeError))
+                fail(sentence, FAILED if happened and not isinstance(error, NotImplementedError) else USAGE)
             fail(
                 f"{type(error).__name__}: {sentence}\n"
                 f"This looks like a fault of gencourse: with {DEBUG}=1 the same command shows where it comes from.",
@@ -72,6 +85,14 @@ def sentences(verb: _Verb) -> _Verb:
 
     # mypy does not see that `wraps` keeps the signature
     return spoken  # type: ignore[return-value]
+
+
+def _no_memory(error: Exception) -> bool:
+    """Whether it is Python or torch that could not have as much memory as it asked for."""
+    told = str(error)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in told or "can't allocate memory" in told)
+    )
 
 
 def _meant(error: Exception) -> bool:

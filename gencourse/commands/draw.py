@@ -26,7 +26,7 @@ Data = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Picture file to write; its ending is the format.")]
 Count = Annotated[int, typer.Option("--n", min=1, max=10_000, help="How many pictures.")]
-Seed = Annotated[int, typer.Option(help="Of the draws.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the draws.")]
 
 
 def sample(

@@ -34,14 +34,19 @@ def evaluate(
     found = find(run, data)
     answer = _measured(found, pictures, seed)
     figures = answer["figures"]
-    if found.folder is not None and data is None:
-        _write(found, answer)
     text = as_text(
         ("figure", "value", "what it is"),
         [(name, f"{value:.4g}", MEANING[name]) for name, value in figures.items()],
     )
     reasons = "\n".join(f"no {name}: {why}" for name, why in answer["missing"].items())
     tell(json_, answer, f"{text}\n{reasons}".rstrip())
+    if found.folder is not None and data is None:
+        try:
+            _write(found, answer)
+        except OSError as error:  # told they are, and another's folder may be for reading only
+            typer.echo(
+                f"The figures were not written into {str(found.folder)!r} ({error.strerror}).", err=True
+            )
 
 
 def compare(
@@ -99,18 +104,24 @@ def _measured(found: Trained, pictures: int, seed: int) -> dict[str, Any]:
 
 
 def _write(found: Trained, answer: dict[str, Any]) -> None:
-    from gencourse.commands.runs import EVALUATION, write_page
-    from gencourse.training import History
+    from gencourse.commands.runs import (
+        CHECKPOINT,
+        EVALUATION,
+        write_history,
+        write_page,
+        write_pictures,
+        write_whole,
+    )
+    from gencourse.training import History, read_checkpoint
 
     assert found.folder is not None
-    (found.folder / EVALUATION).write_text(json.dumps(answer, indent=1, ensure_ascii=False), encoding="utf-8")
-    epochs = json.loads((found.folder / "history.json").read_text(encoding="utf-8"))
-    missing = {
-        kind: answer["missing"][verb]
-        for kind, verb in (("samples", "sample"), ("reconstructions", "reconstruct"))
-        if verb in answer["missing"]
-    }
-    write_page(found.folder, found.config, History(epochs), missing, answer["figures"])
+    write_whole(found.folder / EVALUATION, json.dumps(answer, indent=1, ensure_ascii=False))
+    # of the checkpoint, and the pictures anew: a run that was killed has left neither history nor pictures
+    history = History(read_checkpoint(found.folder / CHECKPOINT)[1].get("epochs", []))
+    if len(history):
+        write_history(found.folder, history)
+        missing = write_pictures(found.folder, found.method, history, found.source.test())
+        write_page(found.folder, found.config, history, missing, answer["figures"])
 
 
 def _made(found: Trained) -> dict[str, Any]:

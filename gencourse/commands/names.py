@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DATA", "METHODS", "complete_data", "complete_method", "complete_source"]
+__all__ = ["DATA", "METHODS", "RUN_FILES", "complete_data", "complete_method", "complete_source"]
 
 METHODS = (
     "autoencoder", "gan", "vae", "aegan", "adaptiveaegan", "samplingaegan", "vaegan",
@@ -14,6 +14,12 @@ METHODS = (
 
 DATA = ("mnist", "fashion_mnist", "cifar10", "digits")
 """Data sets by name."""
+
+RUN_FILES = (
+    "config.json", "history.json", "history.csv", "curves.png", "pictures.png", "samples.png", "reconstructions.png",
+    "index.html",
+)  # fmt: skip
+"""What `gencourse train` writes into a run's folder, beside its checkpoint."""
 
 
 def complete_method(incomplete: str) -> list[str]:

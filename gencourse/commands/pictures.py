@@ -42,6 +42,10 @@ class Source:
     limit: int | None = None
 
     def __post_init__(self) -> None:
+        if not self.data:
+            raise ValueError(f"--data is empty: give a folder, or {', '.join(DATA)}.")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"--limit is {self.limit}: give at least 1.")
         if self.size is not None and not 1 <= self.size <= LARGEST:
             raise ValueError(f"--size is {self.size}: give 8 to {LARGEST} pixels.")
         if self.named and self.streamed:

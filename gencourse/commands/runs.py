@@ -7,12 +7,14 @@ import csv
 import html
 import io
 import json
+import os
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import torch
 from torch import Tensor
@@ -20,10 +22,23 @@ from torch import Tensor
 from gencourse.commands.names import METHODS
 from gencourse.commands.pictures import Source, largest
 from gencourse.data import ImageDataset, save_picture
+from gencourse.errors import need_path, shown
 from gencourse.methods import load, load_trained, trained_names
 from gencourse.training import History, Method, seeded
 
-__all__ = ["CHECKPOINT", "Trained", "find", "interleaved", "write_history", "write_page", "write_pictures"]
+__all__ = [
+    "CHECKPOINT",
+    "CONFIG",
+    "Trained",
+    "find",
+    "interleaved",
+    "save_grid",
+    "write_config",
+    "write_history",
+    "write_page",
+    "write_pictures",
+    "write_whole",
+]
 
 CHECKPOINT, CONFIG, EVALUATION = "run.safetensors", "config.json", "evaluation.json"
 _ROW = 8  # pictures side by side
@@ -65,10 +80,8 @@ def find(what: str, data: str | None = None) -> Trained:
             raise FileNotFoundError(
                 f"RUN is {what!r}, a folder without a finished epoch of a run: give one that 'gencourse train' wrote."
             )
-        config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-        averaged = config["training"].get("average") is not None
-        own = Source(**config["data"])
-        method = load(path / CHECKPOINT, averaged=averaged)
+        config, own = _asked_for(path)
+        method = load(path / CHECKPOINT, averaged=config["training"].get("average") is not None)
         return Trained(path.resolve().name, method, _other(own, data), config, path)
     if path.is_file():
         method = load(path)
@@ -84,6 +97,29 @@ def find(what: str, data: str | None = None) -> Trained:
     raise FileNotFoundError(f"RUN is {what!r}: there is no such folder or file.")
 
 
+def _asked_for(folder: Path) -> tuple[dict[str, Any], Source]:
+    """What a run was asked for, and its pictures.
+
+    Raises:
+        ValueError: the file is damaged, or of another program.
+    """
+    try:
+        config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        own = Source(**config["data"])
+        need_path("data", own.data)
+        kinds = {"method": str, "settings": dict, "training": dict, "shape": list, "pictures": int}
+        kinds |= dict.fromkeys(("command", "gencourse", "torch", "device"), str)
+        if wrong := [name for name, kind in kinds.items() if not isinstance(config[name], kind)]:
+            raise ValueError(f"{wrong[0]} is {shown(config[wrong[0]])}")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"RUN is {str(folder)!r}, and what its {CONFIG} says cannot be used ({type(error).__name__}: {reason}): "
+            f"put an earlier copy in its place, or give {str(folder / CHECKPOINT)!r}, the weights alone."
+        ) from None
+    return config, own
+
+
 def _other(own: Source, data: str | None) -> Source:
     return own if data is None else Source(data, own.size, own.channels)
 
@@ -96,14 +132,31 @@ def _guess(method: Method, data: str | None) -> Source:
 # ---- what a run leaves -----------------------------------------------------------------------------------
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file all or nothing: on a full disk, or when it is interrupted, the old one stays as it was."""
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
+    try:
+        # a file's name may hold what is no text: so written, JSON reads it again
+        part.write_bytes(text.encode("utf-8", "backslashreplace"))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """What the run was asked for."""
+    write_whole(folder / CONFIG, json.dumps(config, indent=1, ensure_ascii=False))
+
+
 def write_history(folder: Path, history: History) -> None:
     """The history as JSON and as a table for spreadsheets."""
-    (folder / "history.json").write_text(json.dumps(history.epochs, indent=1), encoding="utf-8")
+    write_whole(folder / "history.json", json.dumps(history.epochs, indent=1))
     names = list(dict.fromkeys(name for epoch in history.epochs for name in epoch))
-    with open(folder / "history.csv", "w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, ["epoch", *names])
-        table.writeheader()
-        table.writerows({"epoch": n, **epoch} for n, epoch in enumerate(history.epochs, start=1))
+    text = io.StringIO()
+    table = csv.DictWriter(text, ["epoch", *names])
+    table.writeheader()
+    table.writerows({"epoch": n, **epoch} for n, epoch in enumerate(history.epochs, start=1))
+    write_whole(folder / "history.csv", text.getvalue())
 
 
 def write_pictures(folder: Path, method: Method, history: History, test: ImageDataset) -> dict[str, str]:
@@ -275,7 +328,7 @@ def write_page(
         + "\n</main>\n</body>\n</html>\n"
     )
     path = folder / "index.html"
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)
     return path
 
 

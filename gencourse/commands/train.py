@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from gencourse.commands.answer import STOPPED, Json, fail, tell
-from gencourse.commands.names import complete_data, complete_method
+from gencourse.commands.names import RUN_FILES, complete_data, complete_method
 
 __all__ = ["train"]
 
@@ -113,12 +113,20 @@ def train(
         )
 
     _need_place(out)
+    _need_own(out)
 
     import torch
 
     import gencourse
     from gencourse.commands.pictures import Source
-    from gencourse.commands.runs import CHECKPOINT, CONFIG, write_history, write_page, write_pictures
+    from gencourse.commands.runs import (
+        CHECKPOINT,
+        CONFIG,
+        write_config,
+        write_history,
+        write_page,
+        write_pictures,
+    )
     from gencourse.commands.settings import build
     from gencourse.training import choose_device, fit
 
@@ -155,9 +163,9 @@ def train(
         "device": chosen.type,
     }
     out.mkdir(parents=True, exist_ok=True)
-    # before the first epoch, so that a run that was killed is found again
-    (out / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
     checkpoint = out / CHECKPOINT
+    if not checkpoint.exists():  # before the first epoch, so that a run that was killed is found again
+        write_config(out, config)
     try:
         history = fit(
             model,
@@ -167,6 +175,8 @@ def train(
             validation=validation,
             checkpoint=checkpoint,
             resume=resume,
+            # what is saved was asked for in the old words until more of it is; a refused --resume changes nothing
+            on_epoch=lambda *_: write_config(out, config),
             progress=not (quiet or json_),
             **options,
         )
@@ -179,11 +189,11 @@ def train(
         )
     finally:
         if not checkpoint.exists():  # refused, or stopped: no trace of it
-            (out / CONFIG).unlink()
+            (out / CONFIG).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # somebody else's files are in it
                 out.rmdir()
     shown = history.averaged if history.averaged is not None else model
-    (out / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_config(out, config)
     write_history(out, history)
     missing = write_pictures(out, shown, history, source.test())
     page = write_page(out, config, history, missing)
@@ -199,6 +209,21 @@ def train(
         },
         f"{len(history)} epochs in {history.seconds:.0f} s. Look at {page}",
     )
+
+
+def _need_own(out: Path) -> None:
+    """See that nothing of somebody else's would be written over: a run's files have common names."""
+    if (out / "run.safetensors").exists():
+        return
+    try:  # of a run that was killed in its first epoch
+        if "gencourse" in json.loads((out / "config.json").read_text(encoding="utf-8")):
+            return
+    except (OSError, ValueError, TypeError, RecursionError):
+        pass
+    if there := [name for name in RUN_FILES if (out / name).exists()]:
+        fail(
+            f"--out is {str(out)!r}, which holds no run, and {', '.join(there)} would be lost: give another folder."
+        )
 
 
 def _need_place(out: Path) -> None:

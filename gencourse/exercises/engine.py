@@ -45,6 +45,7 @@ CHAPTERS = {
 
 _hinted: dict[str, int] = {}  # how many hints were given for an exercise in this kernel
 _LONGEST = 300  # characters of an error's own text that a sentence repeats
+_LONGEST_HINT = 1000  # characters of a hint; a learner's code may raise one, too
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def hint(number: str, step: int | None = None) -> None:
     _hinted[number] = step
     kind = ("a question", "a direction", "the line")[step - 1]
     more = "" if step == len(one.hints) else f" (Next: gencourse.hint({number!r}) again.)"
-    print(f"Hint {step} of {len(one.hints)} for exercise {number}, {kind}: {one.hints[step - 1]}{more}")
+    _say(f"Hint {step} of {len(one.hints)} for exercise {number}, {kind}: {one.hints[step - 1]}{more}")
 
 
 def verdict(number: str, *answer: Any, seed: int = 0) -> tuple[bool, str]:
@@ -216,25 +217,50 @@ def _hint(one: Exercise, answer: tuple[Any, ...], seed: int) -> str | None:
     try:
         with restored(seed):
             within(one.seconds, lambda: _run(one, answer[0]))
-    except NotYet as hint:
-        return str(hint)
     except TimeUp:
         return (
             f"Your code was still running after {one.seconds:g} seconds, so it was stopped: look for a loop that "
             "never ends."
         )
-    except KeyboardInterrupt:
-        return "The check was interrupted."
     except BaseException as error:  # a learner's code may raise anything; the check answers with one sentence
-        text = _text(error)
-        if isinstance(error, NotImplementedError) and not text:
-            return f"The stub is still there: write {one.answer}."
-        name = type(error).__name__[:_LONGEST]
-        told = f"{name}: {text}" if text else name
-        if _in_learners_code(error):
-            return f"Your code raised {told}"
-        return f"The check cannot use what your function gave, compare it with the stub: {told}"
+        try:
+            return _printable(_told(one, error))
+        except BaseException:
+            return "Your code raised an error that cannot even say what it is."
     return None
+
+
+def _told(one: Exercise, error: BaseException) -> str:
+    """What an error means for the learner."""
+    if isinstance(error, NotYet):
+        hint = str(error)
+        return hint if len(hint) <= _LONGEST_HINT else f"{hint[: _LONGEST_HINT - 1]}…"
+    if isinstance(error, KeyboardInterrupt):
+        return "The check was interrupted."
+    text = _text(error)
+    if isinstance(error, NotImplementedError) and not text:
+        return f"The stub is still there: write {one.answer}."
+    name = type(error).__name__[:_LONGEST]
+    told = f"{name}: {text}" if text else name
+    if _in_learners_code(error):
+        return f"Your code raised {told}"
+    return f"The check cannot use what your function gave, compare it with the stub: {told}"
+
+
+def _printable(text: str) -> str:
+    """Without what a terminal would obey, or could not print: half a letter, say, or a step back over the line."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+
+
+def _say(text: str) -> None:
+    """Print, also where the stream lacks some of these letters."""
+    try:
+        print(text)
+    except UnicodeEncodeError:
+        letters = sys.stdout.encoding or "ascii"
+        print(text.encode(letters, "replace").decode(letters))
 
 
 def _run(one: Exercise, answer: Callable[..., Any]) -> None:
@@ -290,7 +316,9 @@ def _plain(found: Any) -> Any:
     if issubclass(kind, (GeneratorType, CoroutineType, AsyncGeneratorType)):
         raise NotYet("Your function gives its result bit by bit: use return, without yield and async.")
     if not (issubclass(kind, nn.Module) or callable(found)) and _is_own(kind):
-        raise NotYet(f"Your function gave a {kind.__name__}, a class of yours: give what the stub asks for.")
+        raise NotYet(
+            f"Your function gave a {kind.__name__[:_LONGEST]}, a class of yours: give what the stub asks for."
+        )
     return found
 
 
@@ -332,7 +360,7 @@ def check(number: str, *answer: Any) -> None:
     """
     right, sentence = verdict(number, *answer)
     record(number, right)
-    print(_coloured(right, sentence))
+    _say(_coloured(right, sentence))
 
 
 def _coloured(right: bool, sentence: str) -> str:

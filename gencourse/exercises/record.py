@@ -31,14 +31,17 @@ def record_path() -> Path:
 
 def record(number: str, right: bool) -> None:
     """Note one attempt. A full disk or a folder that cannot be written never fails a check."""
-    line = json.dumps({"exercise": number, "right": right, "time": round(time.time())}) + "\n"
+    line = (json.dumps({"exercise": number, "right": right, "time": round(time.time())}) + "\n").encode()
     try:
         path = record_path()
         path.parent.mkdir(parents=True, exist_ok=True)
         # one write of one line in append mode: lines of several kernels do not mix
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(file, line.encode())
+            whole = (
+                not os.fstat(file).st_size or (os.lseek(file, -1, os.SEEK_END), os.read(file, 1))[1] == b"\n"
+            )
+            os.write(file, line if whole else b"\n" + line)  # a line that was cut off costs that line only
         finally:
             os.close(file)
     except (OSError, RuntimeError):  # RuntimeError: there is no home folder
@@ -58,6 +61,6 @@ def attempts() -> list[dict[str, Any]]:
             found.append(
                 {"exercise": str(row["exercise"]), "right": row["right"] is True, "time": float(row["time"])}
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             continue
     return found

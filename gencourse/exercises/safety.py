@@ -57,6 +57,29 @@ _NAMESPACES: tuple[ModuleType | type, ...] = (
     threading,
 )
 _ROOMS = "gencourse.losses", "gencourse.evaluation", "gencourse.networks", "gencourse.exercises"
+# what a learner may reach for, beside the above; functions and classes are put back, values of modules are not
+_LIBRARY = {
+    *(
+        "torch.nn",
+        "torch.nn.init",
+        "torch.nn.utils",
+        "torch.optim",
+        "torch.optim.lr_scheduler",
+        "torch.distributions",
+    ),
+    *(
+        "torch.distributions.kl",
+        "torch.special",
+        "torch.fft",
+        "torch.autograd",
+        "torch.autograd.graph",
+        "torch.func",
+    ),
+    *("torch.utils.data", "torchvision.utils", "numpy.linalg", "numpy.fft", "json", "warnings", "itertools"),
+    *("functools", "copy"),
+}
+_CHANGEABLE = 1 << 9  # CPython's mark of a class that was made by a class statement
+_MOST_PRINTED = 20_000  # characters: a print in an endless loop would bring a notebook down
 _OF_SYS = "stdin", "stdout", "stderr", "displayhook", "excepthook", "setrecursionlimit"
 _HOOKS = [d for n, d in vars(torch_hooks).items() if n.startswith("_global_") and isinstance(d, dict)]
 _DEEPEST = 10_000  # calls within calls; where many more are allowed, Python itself may fall over
@@ -88,6 +111,45 @@ class Names:
                 delattr(one, name)
 
 
+class _Library:
+    """Functions and classes of torch, NumPy and this course, far more than the checks themselves need.
+
+    To look at them takes some milliseconds: once a check, and not at each call of an answer as with `Names`.
+    """
+
+    def __init__(self) -> None:
+        modules = [
+            one
+            for name, one in list(sys.modules.items())
+            if isinstance(one, ModuleType) and (name in _LIBRARY or name.startswith("gencourse."))
+        ]
+        self._modules = [(vars(one), {n: f for n, f in vars(one).items() if callable(f)}) for one in modules]
+        classes = {id(f): f for _, names in self._modules for f in names.values() if _is_heap_class(f)}
+        self._classes = [(one, dict(vars(one))) for one in classes.values()]
+
+    def put_back(self) -> None:
+        """Undo what was replaced or removed since."""
+        for now, names in self._modules:
+            now.update({name: value for name, value in names.items() if now.get(name) is not value})
+        for one, names in self._classes:
+            changed = [name for name, value in names.items() if vars(one).get(name, names) is not value]
+            for name in changed:
+                with suppress(AttributeError, TypeError):  # of Python's own making, and not to be set
+                    setattr(one, name, names[name])
+            # a name that is new there hides an inherited one
+            for name in [name for name in vars(one) if name not in names and not name.startswith("__anno")]:
+                with suppress(AttributeError, TypeError):
+                    delattr(one, name)
+
+
+def _is_heap_class(one: Any) -> bool:
+    """Whether it is a class of these libraries that can be changed; those written in C cannot."""
+    if not issubclass(type(one), type) or not one.__flags__ & _CHANGEABLE:
+        return False
+    room = one.__module__
+    return isinstance(room, str) and room.startswith(("torch", "numpy", "gencourse"))
+
+
 @contextmanager
 def restored(seed: int = 0) -> Iterator[None]:
     """Run a block in the state that the checks expect, and put back whatever it changed.
@@ -97,7 +159,7 @@ def restored(seed: int = 0) -> Iterator[None]:
     streams, environment variables, the working folder, the search path, how NumPy, torch, matplotlib and logging are
     set, and functions of Python, torch, NumPy and this course that were replaced.
     """
-    names, running = Names(), set(threading.enumerate())
+    names, library, running = Names(), _Library(), set(threading.enumerate())
     before = [(write, read()) for read, write in _SETTINGS]
     try:
         with ExitStack() as stack:
@@ -115,12 +177,16 @@ def restored(seed: int = 0) -> Iterator[None]:
             random.seed(seed)
             np.random.seed(seed)
             sys.stdout, sys.stderr = _Stream(sys.stdout), _Stream(sys.stderr)
-            modes = torch._C._len_torch_function_stack()
+            modes, inner = torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack()
+            hooks = _saving_hooks()
             try:
                 yield
             finally:
                 names.put_back()
+                library.put_back()
                 _drop_modes(modes)
+                _drop_inner_modes(inner)
+                _drop_hooks(hooks)
     finally:
         for write, value in before:
             with suppress(Exception):  # one that cannot be set must not keep the others from it
@@ -129,13 +195,18 @@ def restored(seed: int = 0) -> Iterator[None]:
 
 
 class _Stream(io.TextIOBase):
-    """Prints where it was printed before; closing it closes nothing."""
+    """Prints where it was printed before, so much and no more; closing it closes nothing."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream = stream
+        self._stream, self._left = stream, _MOST_PRINTED
 
     def write(self, text: str) -> int:
-        return self._stream.write(text)
+        if self._left > 0:
+            self._stream.write(text[: self._left])
+            self._left -= len(text)
+            if self._left <= 0:
+                self._stream.write("…\n(The rest of what your code prints is left out.)\n")
+        return len(text)
 
     def flush(self) -> None:
         self._stream.flush()
@@ -183,6 +254,24 @@ def _drop_modes(count: int) -> None:
         torch._C._pop_torch_function_stack()
 
 
+def _drop_inner_modes(count: int) -> None:
+    """The same for those that see every operation below autograd."""
+    while torch._C._len_torch_dispatch_stack() > count:
+        torch._C._pop_torch_dispatch_stack(None)
+
+
+def _saving_hooks() -> Any:
+    """The functions by which autograd packs what it saves, None if there are none, or torch cannot tell."""
+    top = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    return None if top is None else top(True)
+
+
+def _drop_hooks(old: Any) -> None:
+    """Such functions that were given and never taken back."""
+    while (now := _saving_hooks()) is not None and now != old:
+        torch._C._autograd._pop_saved_tensors_default_hooks()
+
+
 def _folder() -> str | None:
     try:
         return os.getcwd()
@@ -224,6 +313,11 @@ _SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
         lambda old: torch.backends.cudnn.set_flags(_enabled=old[0], _benchmark=old[1], _deterministic=old[2]),
     ),
     (lambda: not 1.0 * torch.tensor(1e-310, dtype=torch.float64, device="cpu"), torch.set_flush_denormal),
+    (torch._C._get_mkldnn_enabled, torch._C._set_mkldnn_enabled),
+    (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
+    (torch.backends.cuda.flash_sdp_enabled, torch.backends.cuda.enable_flash_sdp),
+    (torch.backends.cuda.mem_efficient_sdp_enabled, torch.backends.cuda.enable_mem_efficient_sdp),
+    (torch.backends.cuda.math_sdp_enabled, torch.backends.cuda.enable_math_sdp),
     (lambda: dict(vars(PRINT_OPTS)), lambda old: vars(PRINT_OPTS).update(old)),
     (
         lambda: [d.copy() for d in _HOOKS],

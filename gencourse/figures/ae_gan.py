@@ -19,17 +19,48 @@ from gencourse.errors import (
     need_records,
     need_tensor,
 )
-from gencourse.figures.style import box, need_seeds, style
+from gencourse.figures.style import (
+    arrow,
+    box,
+    chart,
+    drawn,
+    flow,
+    need_seeds,
+    on_a_phone,
+    panels,
+    show,
+    sketch,
+    style,
+)
 
 __all__ = ["ae_gan_idea", "dirac_paths", "gaussian_frontier", "trade_off"]
 
 _BLUE, _PURPLE, _AMBER, _GREY, _RED = "#4477aa", "#8a5a9e", "#e0a526", "#666666", "#c0392b"
 
 
+@drawn
 def ae_gan_idea() -> None:
     """An autoencoder between two teachers: its own picture, and a judge of pictures."""
     with style():
-        _, axis = plt.subplots(figsize=(8.8, 3.2))
+        if on_a_phone():
+            axis = sketch(10, 12)
+            boxes = {
+                "x": (2.1, 8.0, 3.6, _GREY, "picture\n$x$", False),
+                "E": (2.1, 5.2, 3.6, _BLUE, "encoder\n$E$", True),
+                "z": (4.7, 2.2, 3.6, _AMBER, "code\n$z$", False),
+                "Dec": (7.3, 5.2, 3.6, _BLUE, "decoder\nDec", True),
+                "x_hat": (7.3, 8.0, 3.6, _GREY, "redrawn\n$\\hat{x}$", False),
+                "D": (7.3, 11.0, 3.6, _PURPLE, "discriminator\n$D$", True),
+            }
+            flow(axis, boxes, [("x", "E"), ("E", "z"), ("z", "Dec"), ("Dec", "x_hat"), ("x_hat", "D")])
+            arrow(axis, (4.0, 8.0), (5.4, 8.0), _RED, ends="<|-|>")
+            arrow(axis, (9.2, 11.0), (9.2, 5.2), _RED, -0.2)
+            axis.text(2.1, 9.2, "↔ how far from\nthe original?", ha="center", va="bottom", color=_RED)
+            question = "$\\lambda$ × adversary:\ndoes it look real?"
+            axis.text(2.6, 11.3, question, ha="center", va="center", color=_RED)
+            show()
+            return
+        _, axis = chart(8.8, 3.2)
         axis.set(xlim=(0, 17.6), ylim=(-0.9, 5.4), aspect="equal")
         axis.set_axis_off()
         box(axis, 0.1, 1.6, 1.9, 1.4, _GREY, "picture\n$x$")
@@ -59,9 +90,10 @@ def ae_gan_idea() -> None:
             )
         axis.text(6.8, 4.75, "reconstruction: how far from the original?", ha="center", color=_RED)
         axis.text(12.9, -0.45, "$\\lambda$ × adversary: does it look real?", ha="center", color=_RED)
-        plt.show()
+        show()
 
 
+@drawn
 def trade_off(rows: Sequence[Mapping[str, float]], highlight: Mapping[str, tuple[float, float]]) -> None:
     """Distance of reconstructions from the law of the data against their error, as λ grows.
 
@@ -83,7 +115,7 @@ def trade_off(rows: Sequence[Mapping[str, float]], highlight: Mapping[str, tuple
         _need_positive(f"highlight[{name!r}][1]", pair[1])
     weights = sorted({r["weight"] for r in rows})
     with style():
-        _, axis = plt.subplots(figsize=(6.6, 4.0))
+        _, axis = chart(6.6, 4.0)
         mean = torch.tensor(
             [[[r["psnr"], r["distance"]] for r in rows if r["weight"] == w] for w in weights]
         ).mean(1)
@@ -109,19 +141,20 @@ def trade_off(rows: Sequence[Mapping[str, float]], highlight: Mapping[str, tuple
         axis.set_yscale("log")
         axis.set(
             xlabel="faithful: PSNR of reconstructions (dB)  $\\rightarrow$",
-            ylabel="$\\leftarrow$  real-looking: classifier distance",
+            ylabel=f"$\\leftarrow$  {'distance' if on_a_phone() else 'real-looking: classifier distance'}",
         )
         axis.legend()
         plt.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def gaussian_frontier() -> None:
     """The exact frontier of eq. (3.20) for the scalar Gaussian, and the three estimators of eq. (3.19)."""
     apart = torch.linspace(0, 0.42, 200, dtype=torch.float64)
     of_mean = 1 - 0.5**0.5
     with style():
-        _, axis = plt.subplots(figsize=(6.2, 3.6))
+        _, axis = chart(6.2, 3.6)
         error = 0.5 + (of_mean - apart).clamp(min=0).square()
         axis.plot(error, apart, color=_BLUE)
         axis.fill_betweenx(apart, error, 1.2, color=_BLUE, alpha=0.08, lw=0)
@@ -129,7 +162,7 @@ def gaussian_frontier() -> None:
         for name, at, shift, colour in (
             ("conditional mean $y/2$", (0.5, of_mean), (8, 6), _GREY),
             ("stretched mean $y/\\sqrt{2}$", (2 - 2**0.5, 0.0), (6, 12), _RED),
-            ("draw from $p(x \\mid y)$", (1.0, 0.0), (-60, 12), _PURPLE),
+            ("draw from $p(x \\mid y)$", (1.0, 0.0), (-72, 28) if on_a_phone() else (-60, 12), _PURPLE),
         ):
             axis.plot(*at, "o", color=colour, clip_on=False, zorder=3)
             axis.annotate(name, at, shift, textcoords="offset points", color=colour)
@@ -141,9 +174,10 @@ def gaussian_frontier() -> None:
             ylabel="Wasserstein distance to the data",
         )
         plt.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def dirac_paths(paths: Mapping[str, Tensor]) -> None:
     """Runs of the Dirac-GAN in its plane, side by side.
 
@@ -158,9 +192,7 @@ def dirac_paths(paths: Mapping[str, Tensor]) -> None:
         need_tensor(f"paths[{title!r}]", path, "(T, 2)")
         need_finite(f"paths[{title!r}]", path)
     with style():
-        _, axes = plt.subplots(
-            1, len(paths), figsize=(2.9 * len(paths), 3.0), squeeze=False, sharex=True, sharey=True
-        )
+        _, axes = panels(1, len(paths), (2.9 * len(paths), 3.0), sharex=True, sharey=True)
         for axis, (title, path) in zip(axes[0], paths.items(), strict=True):
             path = path.detach().cpu()
             axis.plot(*path.T, color=_BLUE, lw=1)
@@ -169,7 +201,7 @@ def dirac_paths(paths: Mapping[str, Tensor]) -> None:
             axis.set(title=title, aspect="equal", xlabel="generator $\\theta$")
         axes[0, 0].set_ylabel("discriminator $\\psi$")
         plt.tight_layout()
-        plt.show()
+        show()
 
 
 def _need_positive(name: str, value: Any) -> None:

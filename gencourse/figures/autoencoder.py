@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.patches import FancyArrowPatch, Polygon
 from torch import Tensor
@@ -21,7 +20,7 @@ from gencourse.errors import (
     need_table,
 )
 from gencourse.figures.pictures import scatter_codes
-from gencourse.figures.style import box, style
+from gencourse.figures.style import arrow, box, chart, drawn, flow, on_a_phone, panels, show, sketch, style
 
 __all__ = [
     "autoencoder_idea",
@@ -34,10 +33,28 @@ __all__ = [
 ]
 
 
+@drawn
 def autoencoder_idea() -> None:
     """The autoencoder as a drawing: a picture squeezed through a short code and opened again."""
     with style():
-        _, axis = plt.subplots(figsize=(8.6, 2.7))
+        if on_a_phone():
+            axis = sketch(10, 9.2)
+            grey, blue, amber, red = "#666666", "#4477aa", "#e0a526", "#c0392b"
+            boxes = {
+                "x": (2.4, 6.6, 4.2, grey, "picture $x$\n784 numbers", False),
+                "E": (2.4, 4.0, 4.2, blue, "encoder $E$", True),
+                "z": (5.0, 1.2, 4.2, amber, "code $z$\n32 numbers", False),
+                "Dec": (7.6, 4.0, 4.2, blue, "decoder $\\mathrm{Dec}$", True),
+                "x_hat": (7.6, 6.6, 4.2, grey, "reconstruction $\\hat{x}$\n784 numbers", False),
+            }
+            flow(axis, boxes, [("x", "E"), ("E", "z"), ("z", "Dec"), ("Dec", "x_hat")])
+            arrow(axis, (2.4, 7.4), (7.6, 7.4), red, -0.12, "<|-|>")
+            axis.text(
+                5, 8.7, "one loss: how far is $\\hat{x}$ from $x$?", ha="center", va="center", color=red
+            )
+            show()
+            return
+        _, axis = chart(8.6, 2.7)
         axis.set(xlim=(0, 17), ylim=(-1, 3.7), aspect="equal")
         axis.set_axis_off()
         blue, amber, grey, red = "#4477aa", "#e0a526", "#666666", "#c0392b"
@@ -62,14 +79,15 @@ def autoencoder_idea() -> None:
         )
         axis.add_patch(both_ways)
         axis.text(8.5, -0.25, "one loss: how far is $\\hat{x}$ from $x$?", ha="center", va="top", color=red)
-        plt.show()
+        show()
 
 
+@drawn
 def cross_entropy_floor() -> None:
     """Cross-entropy of one pixel against the prediction, for three grey levels: the curves do not reach zero."""
     p = torch.linspace(0.01, 0.99, 300)
     with style():
-        figure, axis = plt.subplots(figsize=(6, 3.2))
+        figure, axis = chart(6, 3.2)
         for t, colour in ((0.0, "#666666"), (0.1, "#4477aa"), (0.3, "#e66100")):
             loss = -(t * torch.log(p) + (1 - t) * torch.log1p(-p))
             axis.plot(p, loss, color=colour, label=f"pixel $x$ = {t:g}")
@@ -78,9 +96,10 @@ def cross_entropy_floor() -> None:
         axis.set(xlabel="prediction $\\hat{x}$", ylabel="cross-entropy (nats)", ylim=(0, 2.2))
         axis.legend()
         figure.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def conditional_mean(sharp: Tensor, mean: Tensor) -> None:
     """Sharp pictures whose codes are neighbours, and the average that squared error asks for.
 
@@ -95,16 +114,17 @@ def conditional_mean(sharp: Tensor, mean: Tensor) -> None:
     need_pictures("mean", mean, "(1, 1, H, W)")
     need_same_shape("mean", mean, "sharp[:1]", sharp[:1])
     with style():
-        figure, axes = plt.subplots(1, len(sharp) + 1, figsize=(1.25 * (len(sharp) + 1), 1.6))
-        for axis, picture in zip(axes, [*sharp, mean[0]], strict=True):
+        figure, axes = panels(1, len(sharp) + 1, (1.25 * (len(sharp) + 1), 1.6), stack=False)
+        for axis, picture in zip(axes[0], [*sharp, mean[0]], strict=True):
             axis.imshow(picture[0].detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
             axis.set_axis_off()
-        axes[len(sharp) // 2].set_title("pictures with neighbouring codes", fontsize=9)
-        axes[-1].set_title("best answer", fontsize=9, color="#c0392b")
+        axes[0, len(sharp) // 2].set_title("pictures with neighbouring codes", fontsize=9)
+        axes[0, -1].set_title("best\nanswer" if on_a_phone() else "best answer", fontsize=9, color="#c0392b")
         figure.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def score_field(points: Tensor, learned: Tensor, exact: Tensor) -> None:
     """Arrows from noisy points to where a denoiser moves them, learned beside exact.
 
@@ -121,19 +141,20 @@ def score_field(points: Tensor, learned: Tensor, exact: Tensor) -> None:
         need_same_shape(name, rows, "points", points)
     points, learned, exact = (rows.detach().cpu() for rows in (points, learned, exact))
     with style():
-        figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharex=True, sharey=True)
+        figure, axes = panels(1, 2, (8, 3.6), sharex=True, sharey=True)
         for axis, arrows, title in (
-            (axes[0], learned, "what the denoiser learned: $r(y) - y$"),
-            (axes[1], exact, "the density's own slope: $\\sigma^2\\,\\nabla\\log p_\\sigma(y)$"),
+            (axes[0, 0], learned, "what the denoiser learned: $r(y) - y$"),
+            (axes[0, 1], exact, "the density's own slope: $\\sigma^2\\,\\nabla\\log p_\\sigma(y)$"),
         ):
             axis.quiver(
                 *points.T.numpy(), *arrows.T.numpy(), angles="xy", scale_units="xy", scale=1, width=0.004
             )
             axis.set(title=title, aspect="equal")
         figure.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def code_planes(planes: Mapping[str, Tensor], labels: Tensor) -> None:
     """Two-dimensional codes side by side, coloured by digit.
 
@@ -149,16 +170,17 @@ def code_planes(planes: Mapping[str, Tensor], labels: Tensor) -> None:
         need_table(f"planes[{title!r}]", codes, "(N, 2)")
         need_labels("labels", labels, len(codes), of=f"planes[{title!r}]")
     with style():
-        figure, axes = plt.subplots(1, len(planes), figsize=(4.6 * len(planes), 4), squeeze=False)
+        figure, axes = panels(1, len(planes), (4.6 * len(planes), 4))
         for axis, (title, codes) in zip(axes[0], planes.items(), strict=True):
             scatter_codes(axis, codes, labels)
             axis.set_title(title)
             if axis is not axes[0, -1]:
                 axis.get_legend().remove()
         figure.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def rate_distortion(rows: Sequence[Mapping[str, float]]) -> None:
     """Test error against the size of the code, one line a coder; dots are seeds.
 
@@ -176,7 +198,7 @@ def rate_distortion(rows: Sequence[Mapping[str, float]]) -> None:
         error=lambda name, value: need_number(name, value, above=0),
     )
     with style():
-        figure, axis = plt.subplots(figsize=(6.4, 3.8))
+        figure, axis = chart(6.4, 3.8)
         for coder, colour in (("pca", "#666666"), ("conv", "#4477aa")):
             own = [r for r in rows if r["coder"] == coder]
             sizes = sorted({r["code_size"] for r in own})
@@ -194,9 +216,10 @@ def rate_distortion(rows: Sequence[Mapping[str, float]]) -> None:
         axis.set(xlabel="rate: numbers in the code", ylabel="distortion: squared error a test picture")
         axis.legend()
         figure.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def score_histograms(normal: Tensor, anomalies: Tensor, threshold: float) -> None:
     """Histograms of anomaly scores, with the threshold.
 
@@ -213,7 +236,7 @@ def score_histograms(normal: Tensor, anomalies: Tensor, threshold: float) -> Non
     need_number("threshold", threshold)
     normal, anomalies = normal.detach().cpu(), anomalies.detach().cpu()
     with style():
-        figure, axis = plt.subplots(figsize=(6.4, 3))
+        figure, axis = chart(6.4, 3)
         both = torch.cat([normal, anomalies]).float()
         low, top = min(0.0, both.min().item()), torch.quantile(both, 0.995).item()
         bins = torch.linspace(low, top if top > low else low + 1, 50).tolist()
@@ -223,7 +246,7 @@ def score_histograms(normal: Tensor, anomalies: Tensor, threshold: float) -> Non
         axis.set(xlabel="reconstruction error", yticks=[])
         axis.legend()
         figure.tight_layout()
-        plt.show()
+        show()
 
 
 def _mean(values: Sequence[float]) -> float:

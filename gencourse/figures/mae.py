@@ -22,13 +22,27 @@ from gencourse.errors import (
     need_table,
     need_whole,
 )
-from gencourse.figures.style import box, need_seeds, style
+from gencourse.figures.style import (
+    arrow,
+    box,
+    chart,
+    drawn,
+    flow,
+    legend,
+    need_seeds,
+    on_a_phone,
+    panels,
+    show,
+    sketch,
+    style,
+)
 
 __all__ = ["hidden_curves", "mae_idea", "mask_ratio_curves", "position_map"]
 
 _BLUE, _PURPLE, _AMBER, _GREY, _RED = "#4477aa", "#8a5a9e", "#e0a526", "#666666", "#c0392b"
 
 
+@drawn
 def mae_idea(picture: Tensor) -> None:
     """A picture's way through a masked autoencoder.
 
@@ -42,7 +56,39 @@ def mae_idea(picture: Tensor) -> None:
     picture = picture.detach().cpu()
     kept = (5, 7, 10, 13)  # places of the visible ones among 16
     with style():
-        _, axis = plt.subplots(figsize=(8.8, 2.9))
+        if on_a_phone():
+            axis = sketch(11, 14)
+            _grid(axis, picture, 1.0, 10.2, 3.5, range(16))
+            _grid(axis, picture, 6.8, 10.2, 3.5, kept)
+            _tokens(axis, 5.4, 5.5, kept)
+            _grid(axis, picture, 1.0, 0.8, 3.5, range(16))
+            boxes = {
+                "encoder": (8.55, 7.4, 2.9, _BLUE, "encoder", True),
+                "decoder": (2.75, 7.4, 2.9, _BLUE, "small\ndecoder", True),
+            }
+            flow(axis, boxes, [])
+            for start, end in (
+                ((4.7, 11.95), (6.6, 11.95)),
+                ((8.55, 9.3), (8.55, 8.2)),
+                ((7.0, 7.4), (6.3, 7.4)),
+                ((5.3, 7.4), (4.3, 7.4)),
+                ((2.75, 6.6), (2.75, 4.5)),
+            ):
+                arrow(axis, start, end, _GREY)
+            arrow(axis, (0.9, 11.95), (0.9, 2.55), _RED, 0.08, "<|-|>")
+            axis.text(7.6, 2.55, "compare what\nwas hidden", ha="center", va="center", color=_RED)
+            for x, y, text in (
+                (2.75, 9.7, "16 patches"),
+                (8.55, 9.7, "4 are left"),
+                (8.55, 6.2, "sees 4 tokens"),
+                (5.8, 5.0, "16 tokens"),
+                (2.75, 0.3, "16 predictions"),
+            ):
+                axis.text(x, y, text, ha="center", va="center", fontsize=9)
+            axis.set(xlim=(0, 11), ylim=(0, 14), aspect="auto")
+            show()
+            return
+        _, axis = chart(8.8, 2.9)
         axis.set(xlim=(0, 21), ylim=(-0.9, 6.0), aspect="equal")
         axis.set_axis_off()
         _grid(axis, picture, 0.1, 0.6, 3.9, range(16))
@@ -78,9 +124,10 @@ def mae_idea(picture: Tensor) -> None:
             (19.2, "16 predictions"),
         ):
             axis.text(x, -0.1 if x != 13.4 else -0.7, text, ha="center", va="center", fontsize=9)
-        plt.show()
+        show()
 
 
+@drawn
 def position_map(positions: Tensor, side: int, places: Sequence[tuple[int, int]]) -> None:
     """Inner products of one place's position with those of all places, eq. (5.8).
 
@@ -103,17 +150,22 @@ def position_map(positions: Tensor, side: int, places: Sequence[tuple[int, int]]
             need_whole(f"places[{index}]", number, 0, side - 1)
     positions = positions.detach().cpu()
     with style():
-        _, axes = plt.subplots(1, len(places), figsize=(2.5 * len(places), 2.6), squeeze=False)
+        _, axes = panels(1, len(places), (2.5 * len(places), 2.6), stack=False)
         for axis, (row, column) in zip(axes[0], places, strict=True):
             product = positions @ positions[row * side + column]
             axis.imshow(product.view(side, side).numpy(), cmap="viridis")
             axis.plot(column, row, "o", color="white", markeredgecolor="black")
-            axis.set(title=f"row {row}, column {column}", xticks=[], yticks=[])
+            axis.set(
+                title=f"row {row},\ncolumn {column}" if on_a_phone() else f"row {row}, column {column}",
+                xticks=[],
+                yticks=[],
+            )
             axis.grid(visible=False)
         plt.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def mask_ratio_curves(rows: Sequence[Mapping[str, float]]) -> None:
     """Error of painted patches, and what the encoder is worth, against the mask ratio; dots are seeds.
 
@@ -128,15 +180,15 @@ def mask_ratio_curves(rows: Sequence[Mapping[str, float]]) -> None:
     need_seeds("rows", rows, "ratio")
     ratios = sorted({r["ratio"] for r in rows})
     with style():
-        _, axes = plt.subplots(1, 2, figsize=(8.8, 3.3))
+        _, axes = panels(1, 2, (8.8, 3.3))
         for axis, names, title in (
             (
-                axes[0],
+                axes[0, 0],
                 {"error_at_three_quarters": ("painting", _RED)},
                 "error of hidden pixels, same masks for all",
             ),
             (
-                axes[1],
+                axes[0, 1],
                 {"fine_tuned": ("fine-tuned, 1000 labels", _BLUE), "probed": ("linear probe", _PURPLE)},
                 "test accuracy",
             ),
@@ -148,11 +200,12 @@ def mask_ratio_curves(rows: Sequence[Mapping[str, float]]) -> None:
                     axis.plot([q] * len(values), values, "o", color=colour, markersize=3)
             axis.set(title=title, xlabel="share of patches hidden in training", xticks=ratios)
             axis.set_xticks(ratios, [f"{q:g}" for q in ratios], rotation=30)
-        axes[1].legend()
+        legend(axes[0, 1])
         plt.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def hidden_curves(errors: Mapping[str, Mapping[float, float]]) -> None:
     """Error of hidden patches in units of the mean picture's, against the share of patches that is hidden.
 
@@ -166,14 +219,14 @@ def hidden_curves(errors: Mapping[str, Mapping[float, float]]) -> None:
             need_number(f"errors[{label!r}]", share)
             need_number(f"errors[{label!r}][{share}]", error)
     with style():
-        _, axis = plt.subplots(figsize=(6.4, 3.3))
+        _, axis = chart(6.4, 3.3)
         for (label, found), colour in zip(errors.items(), (_GREY, _BLUE, _AMBER, _PURPLE), strict=False):
             axis.plot(list(found), list(found.values()), "o-", color=colour, markersize=3, label=label)
         axis.axhline(1, color=_RED, linestyle=":", label="mean picture")
         axis.set(xlabel="share of patches hidden", ylabel="error / the mean picture's")
         axis.legend()
         plt.tight_layout()
-        plt.show()
+        show()
 
 
 def _grid(axis: Axes, picture: Tensor, x: float, y: float, size: float, shown: Sequence[int]) -> None:

@@ -19,13 +19,14 @@ from gencourse.errors import (
     need_sequence,
     need_whole,
 )
-from gencourse.figures.style import style
+from gencourse.figures.style import PHONE, chart, drawn, on_a_phone, panels, show, style
 
 __all__ = ["checkup_chart", "distance_line", "panel_points", "search_curves", "task_chart"]
 
 _BLUE, _GREY, _RED, _AMBER = "#4477aa", "#666666", "#c0392b", "#e0a526"
 
 
+@drawn
 def panel_points(
     rows: Sequence[Mapping[str, Any]],
     across: str,
@@ -64,7 +65,7 @@ def panel_points(
             f"across is {across!r} and up is {up!r}, and rows has none with both: give names that a row has."
         )
     with style():
-        _, axis = plt.subplots(figsize=(7.2, 4.6))
+        _, axis = chart(7.2, 4.6)
         for method, pairs in found.items():
             colour = _GREY if method in baselines else _BLUE
             x, y = (sorted(values) for values in zip(*pairs, strict=True))
@@ -81,11 +82,12 @@ def panel_points(
             )
             axis.annotate(method, middle, (6, 5), textcoords="offset points", color=colour, fontsize=9)
         axis.set(yscale="log", xlabel=labels[0] or across, ylabel=labels[1] or up)
-        axis.margins(x=0.14, y=0.08)
+        axis.margins(x=0.35 if on_a_phone() else 0.14, y=0.08)
         plt.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def task_chart(
     rows: Sequence[Mapping[str, Any]], tasks: Mapping[str, tuple[str, bool]], digits: int = 3
 ) -> None:
@@ -104,7 +106,12 @@ def task_chart(
     need_whole("digits", digits, 1, 17)
     methods = list(dict.fromkeys(row["method"] for row in rows))
     with style():
-        _, axis = plt.subplots(figsize=(1.7 + 1.25 * len(tasks), 0.9 + 0.36 * len(methods)))
+        height = 0.9 + 0.36 * len(methods)
+        if on_a_phone():  # the titles of the columns stand upright
+            _, axes = panels(1, 1, (PHONE, height), stack=False)
+            axis = axes[0, 0]
+        else:
+            _, axis = chart(1.7 + 1.25 * len(tasks), height)
         for column, (title, task) in enumerate(tasks.items()):
             need_pair(f"tasks[{title!r}]", task, "the name of a figure, and whether more is better")
             name, more = task
@@ -135,7 +142,9 @@ def task_chart(
                     color="white" if place is not None and place < 0.3 else "black",
                 )
         axis.set(xlim=(0, len(tasks)), ylim=(len(methods), 0))
-        axis.set_xticks([c + 0.5 for c in range(len(tasks))], list(tasks), fontsize=9)
+        axis.set_xticks(
+            [c + 0.5 for c in range(len(tasks))], list(tasks), fontsize=9, rotation=90 if on_a_phone() else 0
+        )
         axis.set_yticks([m + 0.5 for m in range(len(methods))], methods, fontsize=9)
         axis.xaxis.tick_top()
         axis.tick_params(length=0)
@@ -143,9 +152,10 @@ def task_chart(
         for side in axis.spines.values():
             side.set_visible(False)
         plt.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def distance_line(distances: Mapping[str, Mapping[int, float]], limits: Mapping[str, float]) -> None:
     """Distances against 1/N, and the lines of eq. (7.3) that lead to infinitely many samples.
 
@@ -159,7 +169,7 @@ def distance_line(distances: Mapping[str, Mapping[int, float]], limits: Mapping[
     need_named("distances", distances, "names to {N: distance}")
     need_named("limits", limits, "names to numbers")
     with style():
-        _, axis = plt.subplots(figsize=(6.2, 3.8))
+        _, axis = chart(6.2, 3.8)
         for (name, points), colour in zip(
             distances.items(), (_BLUE, _RED, _AMBER, _GREY) * len(distances), strict=False
         ):
@@ -178,9 +188,10 @@ def distance_line(distances: Mapping[str, Mapping[int, float]], limits: Mapping[
         axis.set(xlabel="1 / N, samples in a set", ylabel="distance", xlim=(0, None))
         axis.legend()
         plt.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def search_curves(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] | None = None) -> None:
     """Regret of searches, after each share of the budget above, after each trial below.
 
@@ -207,7 +218,7 @@ def search_curves(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] |
     if not all(counts.values()):
         raise ValueError("rows[0] has no 'after_1' or no 'trial_1': give records of searches.")
     with style():
-        _, axes = plt.subplots(2, len(problems), figsize=(3.7 * len(problems), 5.6), squeeze=False)
+        _, axes = panels(2, len(problems), (3.7 * len(problems), 5.6))
         for line, (kind, title) in enumerate(titles.items()):
             n = counts[kind]
             for column, problem in enumerate(problems):
@@ -236,14 +247,15 @@ def search_curves(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str] |
                     axis.plot(x, middle, color=colour, label=searcher)
                 axis.set_yscale("symlog", linthresh=1.0)
                 axis.set(xlabel=title, ylabel="above the best, %", ylim=(0, None))
-                if line == 0:
+                if line == 0 or on_a_phone():
                     axis.set_title(f"{problem}: {labels[problem]}" if problem in labels else problem)
                 axis.yaxis.set_major_formatter("{x:.3g}")
         axes[0][0].legend()
         plt.tight_layout()
-        plt.show()
+        show()
 
 
+@drawn
 def checkup_chart(answers: Mapping[str, str]) -> None:
     """Questions one below the other, each with its answer: go down while it is fine, and stop where it is not.
 
@@ -257,32 +269,43 @@ def checkup_chart(answers: Mapping[str, str]) -> None:
     for question, answer in answers.items():
         need_kind(f"answers[{question!r}]", answer, str, "a sentence")
     with style():
-        _, axis = plt.subplots(figsize=(7.6, 0.2 + 0.78 * len(answers)))
+        phone = on_a_phone()
+        # on a phone the answer stands below its question
+        tall, wide, high, chars = (1.35, 7.9, 0.36, 42) if phone else (0.78, 2.2, 0.62, 26)
+        _, axes = panels(1, 1, (PHONE if phone else 7.6, 0.2 + tall * len(answers)), stack=False)
+        axis = axes[0, 0]
         for line, (question, answer) in enumerate(answers.items()):
             fine = answer.startswith("Fine")
             box = FancyBboxPatch(
                 (0.05, line + 0.14),
-                2.2,
-                0.62,
+                wide,
+                high,
                 boxstyle="round,pad=0.02,rounding_size=0.1",
                 fc="#dbe7f3" if fine else "#f8e6bd",
                 ec=_BLUE if fine else _AMBER,
             )
             axis.add_patch(box)
             centre: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9}
-            axis.text(1.15, line + 0.45, "\n".join(textwrap.wrap(question, 26)), **centre)
-            axis.text(2.5, line + 0.45, "\n".join(textwrap.wrap(answer, 68)), va="center", fontsize=9)
+            asked, said = (
+                "\n".join(textwrap.wrap(question, chars)),
+                "\n".join(textwrap.wrap(answer, 48 if phone else 68)),
+            )
+            axis.text(0.05 + wide / 2, line + 0.14 + high / 2, asked, **centre)
+            if phone:
+                axis.text(0.4, line + 0.76, said, va="center", fontsize=9)
+            else:
+                axis.text(2.5, line + 0.45, said, va="center", fontsize=9)
             if line + 1 < len(answers):
                 axis.annotate(
                     "",
-                    (1.15, line + 1.12),
-                    (1.15, line + 0.78),
+                    (0.2 if phone else 1.15, line + 1.12),
+                    (0.2 if phone else 1.15, line + 0.16 + high),
                     arrowprops={"arrowstyle": "->", "color": _GREY},
                 )
         axis.set(xlim=(0, 8.2), ylim=(len(answers), 0))
         axis.axis("off")
         plt.tight_layout()
-        plt.show()
+        show()
 
 
 def _need_text(name: str, value: Any) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from typing import Any
 
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -24,12 +24,22 @@ from gencourse.errors import (
     need_table,
 )
 from gencourse.evaluation import features_of
-from gencourse.figures.style import DIGIT_COLOURS, draw_pictures, rows_of_pictures, style
+from gencourse.figures.style import (
+    DIGIT_COLOURS,
+    draw_pictures,
+    drawn,
+    on_a_phone,
+    panels,
+    rows_of_pictures,
+    show,
+    style,
+)
 from gencourse.training import History, Method
 
 __all__ = ["panel", "picture_rows"]
 
 
+@drawn
 def picture_rows(rows: Mapping[str, Tensor], width: float = 7.5) -> None:
     """Labelled rows of pictures; a column shows the same picture treated in different ways.
 
@@ -52,6 +62,7 @@ def picture_rows(rows: Mapping[str, Tensor], width: float = 7.5) -> None:
 
 
 @torch.no_grad()
+@drawn
 def panel(method: Method, history: History, test: ImageDataset, *, points: int = 2000) -> None:
     """The course's diagnostics panel: the same four pictures for every method.
 
@@ -74,13 +85,13 @@ def panel(method: Method, history: History, test: ImageDataset, *, points: int =
         raise ValueError(f"test has {len(test)} pictures: give at least 24.")
     need_size("points", points)
     with style():
-        figure, axes = plt.subplots(2, 2, figsize=(9.2, 7.4))
+        figure, axes = panels(2, 2, (9.2, 7.4))
         _losses(axes[0, 0], history)
         _reconstructions(axes[0, 1], method, test)
         _codes(axes[1, 0], method, test.take(min(points, len(test))))
         _samples(axes[1, 1], method)
         figure.tight_layout()
-        plt.show()
+        show()
 
 
 def _losses(axis: Axes, history: History) -> None:
@@ -90,7 +101,7 @@ def _losses(axis: Axes, history: History) -> None:
     for name in history.names:
         axis.plot(range(1, len(history) + 1), history[name], marker="o", markersize=3, label=name)
     axis.set(xlabel="epoch", title="training loss, in units of its own")
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     sizes = [value for name in history.names for value in history[name]]
     if min(sizes) > 0 and max(sizes) > 30 * min(sizes):  # or the small curves lie on the axis
         axis.set_yscale("log")
@@ -143,7 +154,10 @@ def scatter_codes(axis: Axes, codes: Tensor, labels: Tensor) -> None:
     for digit, colour in enumerate(DIGIT_COLOURS):
         rows = labels == digit
         axis.scatter(codes[rows, 0], codes[rows, 1], s=4, color=colour, label=str(digit), linewidths=0)
-    axis.legend(ncols=1, markerscale=4, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.1)
+    where: dict[str, Any] = {"ncols": 1, "loc": "center left", "bbox_to_anchor": (1, 0.5)}
+    if on_a_phone():
+        where = {"ncols": 5, "loc": "upper center", "bbox_to_anchor": (0.5, -0.1), "columnspacing": 1.0}
+    axis.legend(markerscale=4, handletextpad=0.1, **where)
 
 
 def _need_drawable(name: str, pictures: Tensor) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
-
 from gencourse.errors import need_named, need_number, need_whole
-from gencourse.figures.style import DIGIT_COLOURS, style
+from gencourse.figures.style import DIGIT_COLOURS, chart, drawn, show, style
 
 __all__ = ["step_times"]
 
 
+@drawn
 def step_times(measured: Mapping[str, Mapping[int, float]]) -> None:
     """Time for one picture against the size of the mini-batch, both on logarithmic axes: a line for each method.
 
@@ -29,7 +28,7 @@ def step_times(measured: Mapping[str, Mapping[int, float]]) -> None:
             need_whole(f"a mini-batch of measured[{name!r}]", batch)
             need_number(f"the seconds of measured[{name!r}]", seconds, above=0)
     with style():
-        _, axis = plt.subplots(figsize=(6.4, 3.4))
+        _, axis = chart(6.4, 3.4)
         for colour, (name, times) in zip(DIGIT_COLOURS, measured.items(), strict=False):
             batches = sorted(times)
             each = [1000 * times[batch] / batch for batch in batches]
@@ -41,4 +40,4 @@ def step_times(measured: Mapping[str, Mapping[int, float]]) -> None:
         axis.set_xticks(ticks, [str(tick) for tick in ticks])
         axis.minorticks_off()
         axis.legend()
-        plt.show()
+        show()

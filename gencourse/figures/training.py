@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
-
 from gencourse.errors import need_kind
-from gencourse.figures.style import style
+from gencourse.figures.style import chart, drawn, show, style
 from gencourse.training import RateTest
 
 __all__ = ["rate_curve"]
 
 
+@drawn
 def rate_curve(test: RateTest) -> None:
     """The loss at rising learning rates, and the rate that is suggested.
 
@@ -19,9 +18,9 @@ def rate_curve(test: RateTest) -> None:
     """
     need_kind("test", test, RateTest, "what gencourse.training.find_learning_rate gave")
     with style():
-        _, axis = plt.subplots(figsize=(5.2, 3))
+        _, axis = chart(5.2, 3)
         axis.plot(test.rates, test.losses, color="#4477aa")
         axis.axvline(test.suggestion, color="#e0a526", ls="--", label=f"suggested: {test.suggestion:.1e}")
         axis.set(xscale="log", xlabel="learning rate", ylabel=f"{test.watched}, smoothed")
         axis.legend()
-        plt.show()
+        show()

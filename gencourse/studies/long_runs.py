@@ -61,12 +61,12 @@ def train_for(
         seed: of shuffling and noise.
         passes: over the pictures.
         calls: called after each pass, see `fit`.
-        options: of `fit`, where they differ from mini-batches of 200 in bfloat16, a cosine, and an average that
-            forgets by a factor of 0.998 a step.
+        options: of `fit`, where they differ from mini-batches of 200, the faster precision, a cosine, and an average
+            that forgets by a factor of 0.998 a step.
     """
     recipe: dict[str, Any] = {
         "batch_size": 200,
-        "precision": "bfloat16",
+        "precision": "auto",
         "schedule": warmup_cosine(0.02),
         "average": 0.998,
     }

@@ -285,9 +285,9 @@ LEFT_OUT = Study(
     name="left_out",
     settings=tuple(
         {"method": m, "left_out": c, "seed": s, "data": d}
-        for s in range(3)
         for d in DATA
-        for m in ("autoencoder", "VAE", "AAE", "MAE", "PCA", "GMM", "memory")
+        for m in ("PCA", "GMM", "memory", "autoencoder", "VAE", "MAE", "AAE")
+        for s in range(3)
         for c in range(10)
     ),
     run=left_out,

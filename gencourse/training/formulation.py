@@ -82,7 +82,8 @@ def _channels_last(method: nn.Module) -> Iterator[None]:
 @contextmanager
 def _setting(method: nn.Module, kind: type[nn.Module], name: str) -> Iterator[None]:
     """True for this attribute of all layers of a kind, for a while."""
-    layers = [layer for layer in method.modules() if isinstance(layer, kind)]
+    # another block may have set it already, and will take it back itself
+    layers = [layer for layer in method.modules() if isinstance(layer, kind) and name not in vars(layer)]
     for layer in layers:
         setattr(layer, name, True)
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,18 +11,24 @@ from pathlib import Path
 import ebook
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 from sphinx.errors import ExtensionError
 
 from tools.system import find_chromium
 
 
 @pytest.fixture(scope="module")
-def mathml() -> Iterator[ebook.MathML]:
+def browser() -> Iterator[ebook.Chromium]:
     if not find_chromium():
-        pytest.skip("There is no Chromium or Chrome, which makes the MathML.")
-    convert = ebook.MathML()
-    yield convert
-    convert.close()
+        pytest.skip("There is no Chromium or Chrome, which makes the MathML and takes the pictures.")
+    one = ebook.Chromium()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def mathml(browser: ebook.Chromium) -> ebook.MathML:
+    return ebook.MathML(browser)
 
 
 def test_a_formula_becomes_mathml(mathml: ebook.MathML) -> None:
@@ -55,13 +63,35 @@ def test_letters_of_other_alphabets(variant: str, character: str, expected: str)
 def test_a_page_is_closed_open_and_without_scripts() -> None:
     page = (
         '<p>a<br>b &lt; c</p><details><summary>Proof</summary><img src="x.png" alt="x"></details>'
-        '<script type="application/vnd.jupyter.widget-view+json">{}</script><script>1 < 2</script><button>B</button>'
+        "<script>1 < 2</script><button>B</button>"
     )
     found = ebook.well_formed(page)
     tree = ElementTree.fromstring(f"<div>{found}</div>")
     assert tree.find("details").get("open") == "open"  # type: ignore[union-attr]
     assert "script" not in found and "button" not in found
-    assert ebook.LIVE in found
+
+
+def test_a_live_figure_is_a_still_and_a_sentence() -> None:
+    page = f'<script type="{ebook.VIEW}">{{}}</script>' * 2
+    tree = ElementTree.fromstring(f"<div>{ebook.well_formed(page, live=['../_images/a.png', None])}</div>")
+    assert [part.tag for part in tree] == ["img", "p", "p"]
+    assert tree[0].get("src") == "../_images/a.png" and tree[0].get("alt") and tree[0].get("width")
+    assert [part.text for part in tree[1:]] == [ebook.LIVE, ebook.CONTROL]
+
+
+def test_a_still_shows_what_the_figure_draws(browser: ebook.Chromium) -> None:
+    code = """export default { render({ model, el }) {
+      el.innerHTML = `<div style="width: 40px; height: 30px; background: ${model.get("colour")}"></div>`;
+    } }"""
+    figure = {"model_module": "anywidget", "state": {"_esm": code, "colour": "#0000ff"}}
+    control = {"model_module": "@jupyter-widgets/controls", "state": {}}
+    state = json.dumps({"state": {"a": figure, "b": control}})
+    still, nothing = ebook.stills(['{"model_id": "a"}', '{"model_id": "b"}'], state, browser)
+    assert nothing is None and still
+    with Image.open(io.BytesIO(still)) as picture:
+        assert picture.size == (2 * ebook.ROOM, 60)
+        blue = [picture.convert("RGB").getpixel(at) == (0, 0, 255) for at in ((10, 10), (70, 50), (200, 10))]
+    assert blue == [True, True, False]
 
 
 def test_a_picture_with_twice_the_pixels_is_as_wide_as_in_the_web_edition() -> None:

@@ -23,22 +23,18 @@ TWO = """<main class="bd-main"><article class="bd-article"><h1>Two</h1><p>text</
 <h2 id="end" style="break-before:page">End</h2><a href="one.html">first page</a> %s</article></main>"""
 
 
-def built(folder: Path, more: str = "") -> tuple[pypdf.PdfReader, list[str]]:
+def built(folder: Path, more: str = "", one: str = ONE) -> tuple[pypdf.PdfReader, list[str]]:
     """A book of two pages, printed and joined."""
     chromium = find_chromium()
     if not chromium:
         pytest.skip("There is no Chromium or Chrome to print with.")
-    (folder / "one.html").write_text(ONE, encoding="utf-8")
+    (folder / "one.html").write_text(one, encoding="utf-8")
     (folder / "two.html").write_text(TWO % more, encoding="utf-8")
     about = {"title": "A & B", "author": "Somebody", "edition": "First"}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
-        pieces: list[pdf.Piece] = []
-        number = 1
-        for name, part in (("one", ""), ("two", "Part")):
-            pieces.append(pdf.print_piece(page, folder, name, part, number))
-            number += len(pieces[-1].pdf.pages)
+        pieces = pdf.print_all(page, folder, [("one", ""), ("two", "Part")])
         page.set_content(pdf.front(pieces, about))
         printed = io.BytesIO(page.pdf(prefer_css_page_size=True))
         browser.close()
@@ -76,6 +72,20 @@ def test_two_pages_become_one_book(tmp_path: Path) -> None:
         ["Start"],
         ["End"],
     ]
+
+
+def test_an_index_names_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf, "NUMBERED", ("one",))  # which stands before the page that it names
+    texts = [" ".join(page.extract_text().split()) for page in built(tmp_path)[0].pages]
+    assert "to the end p. 4" in texts[3] and "up p. 1" in texts[3] and "first page 4" not in texts[5]
+    assert "000" not in texts[3] and "picture p." not in texts[3]
+
+
+def test_a_sheet_says_what_it_belongs_to(tmp_path: Path) -> None:
+    title = r'Losses "as found" \ mended'
+    book, _ = built(tmp_path, one=ONE.replace("One<", f"{title}<"))
+    texts = [" ".join(page.extract_text().split()) for page in book.pages]
+    assert texts[2].count(title) == 1 and texts[3].startswith(f"1. {title}")
 
 
 def test_a_link_that_leads_to_nothing_is_named(tmp_path: Path) -> None:

@@ -16,17 +16,24 @@ from tests.browser.conftest import pages
 ROOT = Path(__file__).resolve().parents[2]
 LIVE = "application/vnd.jupyter.widget-view+json"
 SMALLEST = 0.65  # of its size: letters of 9 points, at 110 pixels to an inch, then have 9 pixels
+NATURAL = 0.85  # of its size: what was drawn for a phone is shown nearly as it was drawn
 
-# Drawings of a phone's page: by how much each is made smaller, and whether what does not fit can be moved and says so.
+# Drawings of a phone's page: by how much each is made smaller, whether it was made for a phone, whether a part of it
+# is out of view; a drawing for a desk may be so if it can be moved and says so.
 ON_A_PHONE = r"""async () => {
   const images = [...document.querySelectorAll("article figure img")];
   images.forEach(i => { i.loading = "eager"; });
   await Promise.all(images.map(i => i.decode().catch(() => 0)));
   return images.map(i => {
     const box = i.closest(".gc-wide") || i.parentElement;
+    const own = i.closest("picture")?.querySelector("source");
+    const made = !!own && matchMedia(own.media).matches;
     const cut = i.getBoundingClientRect().right > document.documentElement.clientWidth + 1;
     return {
-      shown: i.getBoundingClientRect().width / i.getAttribute("width"),
+      made,
+      name: i.currentSrc,
+      whole: !cut,
+      shown: i.getBoundingClientRect().width / (made ? own : i).getAttribute("width"),
       shape: Math.abs(i.width / i.height / (i.naturalWidth / i.naturalHeight) - 1),
       lost: cut && !(getComputedStyle(box).overflowX === "auto" && getComputedStyle(box, "::after").content !== "none"),
     };
@@ -120,8 +127,12 @@ def test_a_phone_can_read_every_figure(
     seen = page.evaluate(ON_A_PHONE)
     page.close()
     small = [one for one in seen if one["shown"] < SMALLEST]
+    made = [one for one in seen if one["made"]]
     counted(f"{chapter} at 390 px: {len(small)} of {len(seen)} drawings have letters below 9 pixels")
+    counted(f"{chapter} at 390 px: {len(made)} of {len(seen)} drawings were made for it")
     assert seen and not small
+    assert len(made) == len(seen), "drawn for a desk only"
+    assert not [one for one in made if one["shown"] < NATURAL or not one["whole"]]
     assert max(one["shape"] for one in seen) < 0.02, "a drawing is stretched"
     assert not [one for one in seen if one["lost"]], "a part is out of view and nothing says so"
 

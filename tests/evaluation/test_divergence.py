@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from gencourse.evaluation import kl_estimate
+from gencourse.evaluation import divergence, kl_estimate
 
 
 def normal(mean: float, std: float, seed: int, n: int = 8000) -> Tensor:
@@ -21,6 +22,15 @@ def test_it_finds_the_divergence_of_two_gaussians(mean: float, std: float) -> No
     exact = 2 * (-math.log(std) + (std**2 + mean**2 - 1) / 2)
     found = [kl_estimate(normal(mean, std, s), normal(0, 1, s + 50), s) for s in range(3)]
     assert sum(found) / 3 == pytest.approx(exact, abs=0.06 + 0.1 * exact)
+
+
+@pytest.mark.equation("4.5")
+def test_on_average_it_finds_no_more_than_there_is() -> None:
+    """The exact log-ratio of N(3, 1) and N(0, 1), two hundred rows of each, many times."""
+    draws = np.random.default_rng(0)
+    a, b = draws.normal(3, 1, (4000, 200)), draws.normal(0, 1, (4000, 200))
+    found = np.array([divergence._bound(3 * x - 4.5, 3 * y - 4.5) for x, y in zip(a, b, strict=True)])
+    assert found.mean() == pytest.approx(4.5, abs=4 * found.std() / len(found) ** 0.5)
 
 
 @pytest.mark.equation("4.5")

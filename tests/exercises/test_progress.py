@@ -64,10 +64,27 @@ def test_a_reset_forgets(own_record: pathlib.Path) -> None:
     assert not progress().done and not record_path().exists()
 
 
+def test_without_a_home_there_is_nothing_to_forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> pathlib.Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("GENCOURSE_STATE", "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pathlib.Path, "home", homeless)
+    monkeypatch.setattr(sys, "platform", "linux")
+    record("1.1", True)
+    reset_progress()
+    assert not progress().done
+
+
 def test_damaged_lines_cost_only_themselves() -> None:
     record("1.1", True)
     with record_path().open("ab") as file:
         file.write(b'{"exercise": "1.2", "ri\n[]\n\xff\xfe\n{"exercise": 3}\n')
+        file.write(
+            b'{"exercise": "1.2", "right": true, "time": 1' + b"0" * 400 + b"}\n" + b"[" * 100_000 + b"\n"
+        )
+        file.write(b'{"exercise": "1.2", "right": tr')  # cut off, with nothing behind it
     record("1.3", True)
     assert [row["exercise"] for row in attempts()] == ["1.1", "1.3"]
     assert numbers(progress().done) == ["1.1", "1.3"]

@@ -6,7 +6,9 @@ import builtins
 import contextlib
 import gc
 import importlib
+import io
 import itertools
+import json
 import logging
 import math
 import os
@@ -27,9 +29,10 @@ import pytest
 import torch
 from torch._tensor_str import PRINT_OPTS
 from torch.nn.modules import module as torch_hooks
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from gencourse import losses
-from gencourse.exercises import CHAPTERS, Exercise, engine, grade, verdict
+from gencourse import losses, methods, training
+from gencourse.exercises import CHAPTERS, Exercise, check, engine, grade, hint, verdict
 from gencourse.exercises import numbers as checks_numbers
 from gencourse.exercises.numbers import NotYet
 from gencourse.exercises.numbers import random as numbers
@@ -146,6 +149,29 @@ def test_without_a_timer_a_check_runs_in_a_thread(monkeypatch: pytest.MonkeyPatc
         within(0.2, endless)
 
 
+PATCHED: tuple[tuple[Any, str], ...] = (
+    (torch.nn.Linear, "forward"),
+    (torch.nn.Sequential, "forward"),
+    (torch.nn.init, "xavier_uniform_"),
+    (torch.optim.SGD, "step"),
+    (torch.distributions.Normal, "sample"),
+    (torch.distributions, "kl_divergence"),
+    (torch.special, "expit"),
+    (torch.utils.data.DataLoader, "__iter__"),
+    (np.linalg, "norm"),
+    (json, "loads"),
+    (warnings, "warn"),
+    (methods.GAN, "step"),
+    (training, "fit"),
+    (NotYet, "__init__"),
+)
+
+
+class Onlooker(TorchDispatchMode):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
 def vandal(x: torch.Tensor) -> torch.Tensor:
     """Changes whatever a program can change for everyone else."""
     torch.set_grad_enabled(False)
@@ -186,6 +212,14 @@ def vandal(x: torch.Tensor) -> torch.Tensor:
     torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
     torch_hooks.register_module_forward_hook(lambda *_: torch.zeros(1))
     torch.device("meta").__enter__()
+    for room, name in PATCHED:
+        setattr(room, name, lambda *_, **__: 0)
+    torch.nn.Linear.half = torch.nn.Linear.bias = None  # type: ignore[assignment,method-assign]
+    torch._C._set_mkldnn_enabled(False)
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch.backends.cuda.enable_math_sdp(False)
+    Onlooker().__enter__()
+    torch.autograd.graph.saved_tensors_hooks(lambda x: 1 / 0, lambda x: x).__enter__()
     builtins.len = builtins.isinstance = builtins.setattr = builtins.print = lambda *_: 0  # type: ignore
     del builtins.vars
     return x.zero_()
@@ -219,7 +253,12 @@ def state() -> dict[str, Any]:
         "warn always": torch.is_warn_always_enabled(),
         "precision": (torch.get_float32_matmul_precision(), torch.backends.cudnn.benchmark),
         "every module": dict(torch_hooks._global_forward_hooks),
-        "modes": torch._C._len_torch_function_stack(),
+        "modes": (torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack()),
+        "patched": [vars(room).get(name) for room, name in PATCHED],
+        "new names": [name in vars(torch.nn.Linear) for name in ("half", "bias")],
+        "kernels": (torch._C._get_mkldnn_enabled(), torch.backends.mha.get_fastpath_enabled()),
+        "attention": torch.backends.cuda.math_sdp_enabled(),
+        "saving": torch._C._autograd._top_saved_tensors_default_hooks(True),
     }
 
 
@@ -409,6 +448,67 @@ def test_what_comes_bit_by_bit_is_named() -> None:
 def test_an_errors_long_name_is_shortened() -> None:
     error = type("Long" * 100_000, (Exception,), {})
     assert len(verdict("1.3", raising(error("x" * 1000)))[1]) < 800
+
+
+class Nameless(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise ZeroDivisionError
+
+
+class Faceless(Exception):
+    @property
+    def __class__(self) -> type:  # type: ignore[override]
+        raise SystemExit
+
+
+class SilentHint(NotYet):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "make", [Nameless("Error", (Exception,), {}), Faceless, SilentHint], ids=["a", "b", "c"]
+)
+def test_an_error_that_hides_what_it_is_does_not_escape(make: Callable[[], Any]) -> None:
+    told = "Exercise 1.3: not yet. Your code raised an error that cannot even say what it is."
+    assert verdict("1.3", raising(make())) == (False, told)
+
+
+@pytest.mark.parametrize(
+    "answer", [raising(NotYet("x" * 1_000_000)), lambda x: type("X" * 1_000_000, (), {"f": raising})()]
+)
+def test_no_sentence_is_endless(answer: Callable[..., Any]) -> None:
+    assert len(verdict("1.3", answer)[1]) < 1100
+
+
+def test_a_sentence_can_be_printed_and_says_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ValueError("half a letter \ud800, a way back \r\x1b[2KExercise 1.3: correct.")
+    sentence = verdict("1.3", raising(error))[1]
+    assert sentence.isprintable() and sentence.startswith(
+        "Exercise 1.3: not yet. Your code raised ValueError: half"
+    )
+    page = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", page)
+    check("1.3", raising(ValueError("λ")))
+    hint("1.1")
+    page.flush()
+    assert b"ValueError: ?" in page.buffer.getvalue()  # type: ignore[attr-defined]
+
+
+def test_prints_without_end_are_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answer(x: torch.Tensor) -> torch.Tensor:
+        print("first")
+        for _ in range(3):
+            print("x" * 1_000_000)
+        return x
+
+    check("1.3", answer)
+    told = capsys.readouterr().out
+    assert told.startswith("first") and len(told) < 21_000
+    assert "The rest of what your code prints is left out" in told and "Exercise 1.3: not yet." in told
 
 
 def test_lists_and_dictionaries_are_copies() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import matplotlib
 import pytest
@@ -14,19 +17,31 @@ import matplotlib.pyplot as plt
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.path import Path
 from matplotlib.text import Text
+from PIL import Image
 
 from gencourse import figures
 from gencourse.data import ImageDataset, ring
+from gencourse.figures.style import for_a_phone
 from gencourse.methods import GAN, Autoencoder
 from gencourse.networks import Plan, sincos_positions
 from gencourse.training import History, RateTest
 
+looks = sys.modules["gencourse.figures.style"]  # gencourse.figures.style is the function
+WIDEST = 4.0
+"""Inches: at 390 pixels the letters then have 85 hundredths of their size."""
 
-@pytest.fixture(autouse=True)
-def clean_pyplot(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+
+@pytest.fixture(autouse=True, params=["desk", "phone"])
+def clean_pyplot(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What every test draws: for a desk, and once more for a phone."""
     monkeypatch.setattr(plt, "show", lambda: None)
     before = dict(matplotlib.rcParams)
-    yield
+    with nullcontext() if request.param == "desk" else for_a_phone():
+        if request.param == "phone":  # the figures stay open, to be looked at below
+            monkeypatch.setattr(looks, "publish", lambda files: None)
+            monkeypatch.setattr(plt, "close", lambda figure: None)
+        yield
+        monkeypatch.undo()
     assert dict(matplotlib.rcParams) == before
     assert plt.get_fignums(), "nothing was drawn"
     for number in plt.get_fignums():
@@ -35,6 +50,8 @@ def clean_pyplot(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         # a phone shrinks a figure until letters of 9 points have 9 pixels: smaller ones could not be read
         sizes = {text.get_fontsize() for text in figure.findobj(Text) if text.get_text().strip()}
         assert min(sizes, default=9) >= 9
+        if request.param == "phone":
+            assert figure.get_tightbbox().width <= WIDEST, "wider than a phone"
     plt.close("all")
 
 
@@ -45,6 +62,23 @@ def pictures(n: int) -> torch.Tensor:
 def test_drawings_without_data() -> None:
     figures.autoencoder_idea()
     figures.cross_entropy_floor()
+
+
+def test_a_book_gets_each_figure_once_more_as_a_file_for_phones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two kinds of file say so themselves: the book's pages know a drawing for a phone by that."""
+    shown: list[dict[str, bytes]] = []
+    monkeypatch.setattr(looks, "publish", shown.append)
+    monkeypatch.setattr(looks, "on_a_phone", looks._phone.get)
+    figures.step_times({"a": {1: 0.1, 2: 0.1}})
+    before = len(shown)
+    monkeypatch.setenv(looks.BOTH, "1")
+    figures.step_times({"a": {1: 0.1, 2: 0.1}})
+    files = shown[-1]
+    assert len(shown) >= before + 1
+    with Image.open(io.BytesIO(files["png"])) as image:
+        assert image.info["Title"] == "phone" and image.width <= 2 * WIDEST * 110
+        assert round(image.info["dpi"][0]) == 220, "twice the pixels"
+    assert b"<dc:title>phone</dc:title>" in files["svg"]
 
 
 def test_nothing_in_the_map_lies_on_something_else() -> None:
