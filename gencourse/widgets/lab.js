@@ -274,8 +274,9 @@ function laboratory(LAB) {
       if (playing && lost()) go(false);
       if (playing && !flying) next(); // the worker trains while the page draws
       draw();
-      if (telling && !playing) say(sentence());
+      if (!telling || playing || flying) return; // the last answer is told
       telling = false;
+      say(sentence());
     }
     const lost = () => !latest.runs.every(({ samples }) => samples.every(Number.isFinite));
     function next() {
@@ -286,6 +287,7 @@ function laboratory(LAB) {
       clearTimeout(timer);
       id++;
       flying = 0;
+      telling = false;
       [past, every, count, trails] = [[], 1, 0, [[], []]];
       source = LAB.survey(settings());
       began = start(settings());
