@@ -291,4 +291,5 @@ LEFT_OUT = Study(
         for c in range(10)
     ),
     run=left_out,
+    chapters=(7,),
 )
