@@ -92,7 +92,7 @@ def test_code_and_live_figures_are_fit_for_paper(tmp_path: Path) -> None:
     lines = "".join(f'<span class="gc-line">line {n}\n</span>' for n in range(12))
     listing = f'<div class="highlight"><pre>{lines}# BEGIN SOLUTION</pre></div>'
     solution = f'<details class="hide"><summary>Show code cell source</summary>{listing}</details>'
-    almost_full = '<div style="height: 235mm"></div>'
+    almost_full = '<div style="height: 195mm"></div>'
     code = f'{almost_full}<div class="cell"><div class="cell_input">{listing}</div></div>'
     live = '<div class="gc-widget" data-gc-widget="ready">the still</div>'
     body = f'<h1>One</h1><h2 id="start">Start</h2>{code}{solution}{live}'
