@@ -78,10 +78,15 @@ PREPARE = r"""([root, here, name]) => {
     note.textContent = "This figure is live in the web edition of this book; here it stands still.";
     figure.append(note);
   }
-  // A short listing is not divided; of a long one, at least three lines stay together.
+  // On the screen a fold of code says how to open and how to close it.
+  for (const fold of document.querySelectorAll("details.hide > summary")) {
+    fold.textContent = fold.parentElement.textContent.includes("BEGIN SOLUTION") ? "The solution" : "The code";
+  }
+  // A short listing is not divided, nor its frame; of a long one, at least three lines stay together.
   for (const listing of document.querySelectorAll("div.highlight")) {
     const lines = [...listing.querySelectorAll(".gc-line")];
-    if (lines.length <= 24) listing.style.breakInside = "avoid";
+    const frame = listing.closest("details, .cell_input") ?? listing;
+    if (frame.querySelectorAll(".gc-line").length <= 24) frame.style.breakInside = "avoid";
     lines.forEach((one, i) => {
       one.style.breakInside = "avoid";
       if (i < 2 || i === lines.length - 2) one.style.breakAfter = "avoid";

@@ -88,6 +88,23 @@ def test_a_sheet_says_what_it_belongs_to(tmp_path: Path) -> None:
     assert texts[2].count(title) == 1 and texts[3].startswith(f"1. {title}")
 
 
+def test_code_and_live_figures_are_fit_for_paper(tmp_path: Path) -> None:
+    lines = "".join(f'<span class="gc-line">line {n}\n</span>' for n in range(12))
+    listing = f'<div class="highlight"><pre>{lines}# BEGIN SOLUTION</pre></div>'
+    solution = f'<details class="hide"><summary>Show code cell source</summary>{listing}</details>'
+    almost_full = '<div style="height: 195mm"></div>'
+    code = f'{almost_full}<div class="cell"><div class="cell_input">{listing}</div></div>'
+    live = '<div class="gc-widget" data-gc-widget="ready">the still</div>'
+    body = f'<h1>One</h1><h2 id="start">Start</h2>{code}{solution}{live}'
+    one = f'<main><article class="bd-article">{body}</article></main>'
+    book, _ = built(tmp_path, one=one)
+    texts = [page.extract_text() for page in book.pages]
+    assert "line 0" not in texts[2] and all(f"line {n}" in texts[3] for n in range(12))
+    # The frame goes with its code: no empty box is left on the sheet before.
+    assert "The solution" in texts[3] and "Show code" not in texts[3]
+    assert "the still" in texts[3] and "here it stands still" in texts[3]
+
+
 def test_a_link_that_leads_to_nothing_is_named(tmp_path: Path) -> None:
     _, missing = built(tmp_path, '<a href="one.html#nowhere">x</a>')
     assert len(missing) == 1 and "one.html#nowhere" in missing[0]
