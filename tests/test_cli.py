@@ -149,3 +149,30 @@ def test_progress_is_shown_and_reset(tmp_path: pathlib.Path, monkeypatch: pytest
     assert result.exit_code == 0 and json.loads(result.stdout)["done"] == ["1.1"]
     result = CliRunner().invoke(app, ["progress", "--reset", "--json"])
     assert json.loads(result.stdout)["done"] == []
+
+
+def test_what_is_there_stays_and_the_others_are_exported(tmp_path: pathlib.Path) -> None:
+    (tmp_path / CHAPTER.name).write_text("my answers")
+    done = CliRunner().invoke(app, ["export", "--all", "--to", str(tmp_path)])
+    assert done.exit_code == 2 and f"{CHAPTER.name} exists and may hold answers" in done.stderr
+    assert (tmp_path / CHAPTER.name).read_text() == "my answers"
+    assert len(list(tmp_path.iterdir())) == len(exercises.chapters()) > 1
+
+
+def test_a_chapter_for_a_marking_tool_is_no_folder(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["export", "2", "--for", "otter"])
+    assert done.exit_code == 0 and done.stdout.split() == [str(pathlib.Path("otter", "02_gan.ipynb"))]
+    done = CliRunner().invoke(app, ["export", "99", "--for", "otter"])
+    assert done.exit_code == 2 and "chapter '99' does not exist" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["otter"]
+
+
+def test_a_folder_that_is_a_file_is_said(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for place in ("file", "file/inside"):
+        done = CliRunner().invoke(app, ["export", "--all", "--to", str(tmp_path / place)])
+        assert done.exit_code == 2 and len(done.stderr.splitlines()) == 1
+        assert "cannot be used" in done.stderr and (tmp_path / "file").read_text() == "mine"

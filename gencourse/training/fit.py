@@ -68,7 +68,7 @@ def choose_device(device: torch.device | str = "auto") -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, ImportError):
+    except (RuntimeError, AssertionError, ImportError, TypeError):
         raise ValueError(f"device is {str(device)!r}: this machine has no such device; try 'auto'.") from None
     return chosen
 
@@ -163,6 +163,8 @@ def fit(
         method, len(data), epochs, batch_size, learning_rate, schedule, precision, seed, clip, average
     )
     need_one_player(method, accumulate)
+    # torch's generators and JSON take no whole numbers of NumPy
+    epochs, batch_size, seed, accumulate = int(epochs), int(batch_size), int(seed), int(accumulate)
     processes = Processes.joined(choose_device(device))
     target = processes.device(choose_device(device))
     _check_data(method, data, batch_size, processes, augment)
@@ -383,8 +385,12 @@ def _check_data(
 
 def _changed(x: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
     """A mini-batch as the method will see it; pictures stay in [0, 1], points may lie anywhere."""
-    x = augment(x)
-    return x.clamp(0, 1) if x.dim() == 4 else x
+    made = augment(x)
+    if made.shape != x.shape:
+        raise ValueError(
+            f"augment makes {shown(made)} of {tuple(x.shape)}: let it give changed pictures of the same shape."
+        )
+    return made.clamp(0, 1) if made.dim() == 4 else made
 
 
 def _batches(images: int, batch_size: int, least: int) -> int:

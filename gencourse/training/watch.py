@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -113,11 +113,14 @@ class Watch:
         Raises:
             ValueError: nothing of the name `watch` is validated.
         """
-        few = self.data.take(min(len(self.data), 2)) if hasattr(self.data, "take") else self.data
+        few = _Few(*next(iter(self.data.batches(min(len(self.data), 2), device="cpu", generator=None))))
         names = [
             *validate(method, few, batch_size=self.batch_size),
             *(PREFIX + name for name in self.metrics),
         ]
+        for name in self.metrics:
+            if names.count(PREFIX + name) > 1:
+                raise ValueError(f"metrics has {name!r}, which is the name of a loss: give it another name.")
         if self.watch is not None and PREFIX + self.watch not in names:
             known = ", ".join(name.removeprefix(PREFIX) for name in names)
             raise ValueError(f"watch is {shown(self.watch)}: what is validated is {known}.")
@@ -145,6 +148,19 @@ class Watch:
         with torch.no_grad():
             for name, value in self.best.items():
                 own[name].copy_(value)
+
+
+class _Few:
+    """One mini-batch as a dataset: a stream has no first rows that could be taken."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.x, self.y = x, y
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def batches(self, batch_size: int, *, device: Any, generator: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        yield self.x.to(device), self.y.to(device)
 
 
 def _weights(method: Method, averaged: AveragedModel | None) -> dict[str, Tensor]:

@@ -103,6 +103,22 @@ def test_fit_learns_the_same_from_a_stream(folder: Path) -> None:
     assert weights[0].equal(weights[1])
 
 
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_a_run_is_validated_on_a_stream_as_on_the_same_in_memory(in_turn: bool) -> None:
+    pictures = torch.arange(N, dtype=torch.uint8)[:, None, None, None].expand(N, 1, 4, 4)
+    held = ImageDataset(pictures, torch.arange(N))
+    rows = Counted() if in_turn else Records()
+    looked = stream(rows, size=4, channels=1, workers=0, length=N)
+    found = []
+    for validation in (held, looked):
+        model = Autoencoder("dense", 2, (1, 4, 4))
+        options = {"validation": validation, "stop_after": 1, "watch": "autoencoder"}
+        found.append(
+            fit(model, held, epochs=2, device="cpu", progress=False, **options)["validation autoencoder"]
+        )
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("kind", ["folder", "in turn"])
 def test_a_run_that_goes_on_after_an_epoch_is_the_uninterrupted_one(
     kind: str, folder: Path, tmp_path: Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -162,6 +163,12 @@ def test_what_is_validated_belongs_to_the_run(make_toy: type, toy_data: ImageDat
             "watch is 'nothing': what is validated is encoder, decoder",
         ),
         ({"validation": True, "stop_after": 0}, "stop_after is 0"),
+        (
+            {"validation": True, "metrics": {"encoder": lambda method, data: 1.0}},
+            "metrics has 'encoder', which is the name of a loss",
+        ),
+        ({"augment": lambda x: x[:1]}, r"augment makes a tensor of shape \(1, .* of \(8, "),
+        ({"device": None}, "device is 'None': this machine has no such device"),
         ({"on_epoch": 3}, "on_epoch is 3"),
         ({"on_epoch": [3]}, "on_epoch is 3"),
     ],
@@ -172,7 +179,15 @@ def test_what_cannot_be_watched_is_refused(
     if options.get("validation") is True:
         options = {**options, "validation": toy_data}
     with pytest.raises((ValueError, TypeError), match=says):
-        fit(make_toy(), toy_data, **options, **QUIET)
+        fit(make_toy(), toy_data, **{**QUIET, **options})
+
+
+def test_whole_numbers_may_be_those_of_numpy(make_toy: type, toy_data: ImageDataset, tmp_path: Path) -> None:
+    plain, numpys = make_toy(), make_toy()
+    fit(plain, toy_data, epochs=2, seed=3, batch_size=8, device="cpu", progress=False)
+    own = {"epochs": np.int64(2), "seed": np.int64(3), "batch_size": np.int32(8), "accumulate": np.int64(1)}
+    fit(numpys, toy_data, **own, device="cpu", progress=False, checkpoint=tmp_path / "run")
+    assert equal(state(plain), state(numpys))
 
 
 def test_several_functions_are_called_after_each_epoch_in_their_order(
