@@ -53,7 +53,7 @@ def test_every_figure_is_listed_with_its_caption() -> None:
 
 def test_every_study_is_listed_with_its_rows_and_chapters() -> None:
     found = re.findall(
-        r"^\| `(\w+)` \| (\d+) of (\d+)\.? ?(.*?) \| (\d+) \| (.+?) \|$", lists.studies(ROOT), re.M
+        r"^\| `(\w+)` \| (\d+)\sof\s(\d+)\.? ?(.*?) \| (\d+) \| (.+?) \|$", lists.studies(ROOT), re.M
     )
     assert [name for name, *_ in found] == list(STUDIES)
     for name, recorded, possible, problem, seconds, read_in in found:

@@ -11,6 +11,7 @@ import gcbook
 import nbformat
 import pytest
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 ADDRESS = "https://github.com/Ada/course"
 PLACEHOLDER = "https://github.com/OWNER/gencourse"
@@ -40,7 +41,8 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tu
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A\n\nFirst words.")])
         nbformat.write(notebook, source / "chapters" / "01_a.ipynb")
         out = tmp_path / "out"
-        Sphinx(source, source, out, tmp_path / "trees", "html", status=None, warning=None).build()
+        with docutils_namespace():  # other tests of this process build, too
+            Sphinx(source, source, out, tmp_path / "trees", "html", status=None, warning=None).build()
         return (out / "chapters" / "01_a.html").read_text(encoding="utf-8"), out
 
     return build
