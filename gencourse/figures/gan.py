@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -154,7 +155,11 @@ def point_clouds(clouds: Mapping[str, Tensor], data: PointDataset) -> None:
         for axis, (title, points) in zip(axes[0], clouds.items(), strict=True):
             axis.scatter(*data.points[:1000].T, s=3, color=_GREY, alpha=0.35, linewidths=0)
             axis.scatter(*points.detach().cpu().T, s=4, color=_RED, linewidths=0)
-            axis.set(title=title, aspect="equal", xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[])
+            # beside each other on a phone, too: their titles take two lines there
+            axis.set_title(
+                textwrap.fill(title, 20) if on_a_phone() else title, fontsize=9 if on_a_phone() else None
+            )
+            axis.set(aspect="equal", xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[])
         plt.tight_layout()
         show()
 

@@ -200,7 +200,7 @@ def mask_ratio_curves(rows: Sequence[Mapping[str, float]]) -> None:
                     axis.plot([q] * len(values), values, "o", color=colour, markersize=3)
             axis.set(title=title, xlabel="share of patches hidden in training", xticks=ratios)
             axis.set_xticks(ratios, [f"{q:g}" for q in ratios], rotation=30)
-        legend(axes[0, 1])
+        legend(axes[0, 1], below=0.55)  # the numbers are turned
         plt.tight_layout()
         show()
 
@@ -219,12 +219,12 @@ def hidden_curves(errors: Mapping[str, Mapping[float, float]]) -> None:
             need_number(f"errors[{label!r}]", share)
             need_number(f"errors[{label!r}][{share}]", error)
     with style():
-        _, axis = chart(6.4, 3.3)
+        _, axis = chart(6.4, 6.4 if on_a_phone() else 3.3)  # there the legend takes some of it
         for (label, found), colour in zip(errors.items(), (_GREY, _BLUE, _AMBER, _PURPLE), strict=False):
             axis.plot(list(found), list(found.values()), "o-", color=colour, markersize=3, label=label)
         axis.axhline(1, color=_RED, linestyle=":", label="mean picture")
         axis.set(xlabel="share of patches hidden", ylabel="error / the mean picture's")
-        axis.legend()
+        legend(axis)
         plt.tight_layout()
         show()
 

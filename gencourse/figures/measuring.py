@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from gencourse.errors import (
@@ -23,6 +25,7 @@ from gencourse.figures.style import PHONE, chart, drawn, on_a_phone, panels, sho
 
 __all__ = ["checkup_chart", "distance_line", "panel_points", "search_curves", "task_chart"]
 
+_ON_A_PHONE = 4  # columns of a chart of tasks
 _BLUE, _GREY, _RED, _AMBER = "#4477aa", "#666666", "#c0392b", "#e0a526"
 
 
@@ -66,6 +69,7 @@ def panel_points(
         )
     with style():
         _, axis = chart(7.2, 4.6)
+        names: dict[str, tuple[float, float, str]] = {}
         for method, pairs in found.items():
             colour = _GREY if method in baselines else _BLUE
             x, y = (sorted(values) for values in zip(*pairs, strict=True))
@@ -80,11 +84,33 @@ def panel_points(
                 capsize=2,
                 lw=1,
             )
-            axis.annotate(method, middle, (6, 5), textcoords="offset points", color=colour, fontsize=9)
+            names[method] = (*middle, colour)
         axis.set(yscale="log", xlabel=labels[0] or across, ylabel=labels[1] or up)
         axis.margins(x=0.35 if on_a_phone() else 0.14, y=0.08)
         plt.tight_layout()
+        _name_points(axis, names)
         show()
+
+
+def _name_points(axis: Axes, names: Mapping[str, tuple[float, float, str]]) -> None:
+    """Write names beside their points, (x, y, colour); on a phone, where they would cover each other, moved apart."""
+    axis.autoscale_view()  # else places are known only when the figure is drawn
+    point = 72 / axis.figure.dpi  # of a pixel
+    lowest = -math.inf
+    for name, (x, y, colour) in sorted(names.items(), key=lambda one: one[1][1]):
+        height = float(axis.transData.transform((x, y))[1]) * point
+        place = max(height + 5, lowest + 10) if on_a_phone() else height + 5
+        lowest = place
+        line = {"arrowstyle": "-", "color": colour, "lw": 0.5} if place > height + 9 else None
+        axis.annotate(
+            name,
+            (x, y),
+            (8 if line else 6, place - height),
+            textcoords="offset points",
+            color=colour,
+            fontsize=9,
+            arrowprops=line,
+        )
 
 
 @drawn
@@ -104,55 +130,69 @@ def task_chart(
     need_records("rows", rows, method=_need_text)
     need_named("tasks", tasks, "titles to (name of a figure, whether more is better)")
     need_whole("digits", digits, 1, 17)
+    for title, task in tasks.items():
+        need_pair(f"tasks[{title!r}]", task, "the name of a figure, and whether more is better")
+        need_kind(f"tasks[{title!r}][0]", task[0], str, "the name of a figure")
+        need_kind(f"tasks[{title!r}][1]", task[1], bool, "True if more is better, or False")
     methods = list(dict.fromkeys(row["method"] for row in rows))
+    titles = list(tasks)
+    # a phone has room for four columns beside the names: the others stand below them
+    columns = _ON_A_PHONE if on_a_phone() else max(1, len(titles))
+    parts = [titles[i : i + columns] for i in range(0, len(titles), columns)]
     with style():
-        height = 0.9 + 0.36 * len(methods)
-        if on_a_phone():  # the titles of the columns stand upright
-            _, axes = panels(1, 1, (PHONE, height), stack=False)
-            axis = axes[0, 0]
-        else:
-            _, axis = chart(1.7 + 1.25 * len(tasks), height)
-        for column, (title, task) in enumerate(tasks.items()):
-            need_pair(f"tasks[{title!r}]", task, "the name of a figure, and whether more is better")
-            name, more = task
-            need_kind(f"tasks[{title!r}][0]", name, str, "the name of a figure")
-            need_kind(f"tasks[{title!r}][1]", more, bool, "True if more is better, or False")
-            means = {}
-            for method in methods:
-                values = [row[name] for row in rows if row["method"] == method and name in row]
-                for value in values:
-                    need_number(f"rows' {name!r}", value)
-                if values:
-                    means[method] = sum(values) / len(values)
-            if not means:
-                raise ValueError(f"rows has no {name!r}, which tasks[{title!r}] asks for.")
-            order = sorted(means, key=lambda m: means[m], reverse=more)
-            for line, method in enumerate(methods):
-                place = order.index(method) / max(1, len(order) - 1) if method in means else None
-                shade = "white" if place is None else plt.get_cmap("Blues")(0.75 * (1 - place) + 0.03)
-                axis.add_patch(Rectangle((column, line), 1, 1, fc=shade, ec="white", lw=1.5))
-                text = "–" if place is None else f"{means[method]:.{digits}g}"
-                axis.text(
-                    column + 0.5,
-                    line + 0.5,
-                    text,
-                    ha="center",
-                    va="center",
-                    fontsize=9,
-                    color="white" if place is not None and place < 0.3 else "black",
-                )
-        axis.set(xlim=(0, len(tasks)), ylim=(len(methods), 0))
-        axis.set_xticks(
-            [c + 0.5 for c in range(len(tasks))], list(tasks), fontsize=9, rotation=90 if on_a_phone() else 0
-        )
-        axis.set_yticks([m + 0.5 for m in range(len(methods))], methods, fontsize=9)
-        axis.xaxis.tick_top()
-        axis.tick_params(length=0)
-        axis.grid(False)
-        for side in axis.spines.values():
-            side.set_visible(False)
+        size = (1.7 + 1.25 * len(titles), 0.9 + 0.36 * len(methods))
+        if on_a_phone():
+            size = (PHONE, len(parts) * (1.1 + 0.28 * len(methods)))
+        _, axes = plt.subplots(len(parts), 1, figsize=size, squeeze=False)
+        for axis, part in zip(axes[:, 0], parts, strict=True):
+            for column, title in enumerate(part):
+                _task_column(axis, column, rows, methods, (title, *tasks[title]), digits)
+            axis.set(xlim=(0, columns), ylim=(len(methods), 0))
+            turned = 90 if on_a_phone() else 0
+            axis.set_xticks([c + 0.5 for c in range(len(part))], part, fontsize=9, rotation=turned)
+            axis.set_yticks([m + 0.5 for m in range(len(methods))], methods, fontsize=9)
+            axis.xaxis.tick_top()
+            axis.tick_params(length=0)
+            axis.grid(False)
+            for side in axis.spines.values():
+                side.set_visible(False)
         plt.tight_layout()
         show()
+
+
+def _task_column(
+    axis: Axes,
+    column: int,
+    rows: Sequence[Mapping[str, Any]],
+    methods: Sequence[str],
+    task: tuple[str, str, bool],
+    digits: int,
+) -> None:
+    """One column of `task_chart`: a field for each method that has the figure, darker the better its place."""
+    title, name, more = task
+    means = {}
+    for method in methods:
+        values = [row[name] for row in rows if row["method"] == method and name in row]
+        for value in values:
+            need_number(f"rows' {name!r}", value)
+        if values:
+            means[method] = sum(values) / len(values)
+    if not means:
+        raise ValueError(f"rows has no {name!r}, which tasks[{title!r}] asks for.")
+    order = sorted(means, key=lambda m: means[m], reverse=more)
+    for line, method in enumerate(methods):
+        place = order.index(method) / max(1, len(order) - 1) if method in means else None
+        shade = "white" if place is None else plt.get_cmap("Blues")(0.75 * (1 - place) + 0.03)
+        axis.add_patch(Rectangle((column, line), 1, 1, fc=shade, ec="white", lw=1.5))
+        axis.text(
+            column + 0.5,
+            line + 0.5,
+            "–" if place is None else f"{means[method]:.{digits}g}",
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if place is not None and place < 0.3 else "black",
+        )
 
 
 @drawn

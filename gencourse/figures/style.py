@@ -137,10 +137,10 @@ def chart(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes[0, 0]
 
 
-def legend(axis: Axes, **options: Any) -> None:
-    """A legend inside the axes; on a phone, where it would cover the curves, below them."""
+def legend(axis: Axes, *, below: float = 0.34, **options: Any) -> None:
+    """A legend inside the axes; on a phone, where it would cover the curves, so far below them, in their height."""
     if on_a_phone():
-        options |= {"loc": "upper center", "bbox_to_anchor": (0.45, -0.34), "fontsize": 9}
+        options |= {"loc": "upper center", "bbox_to_anchor": (0.45, -below), "fontsize": 9}
     axis.legend(**options)
 
 

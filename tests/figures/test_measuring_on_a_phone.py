@@ -1,0 +1,61 @@
+"""Charts with many words: on a phone, no two of them cover each other."""
+
+from __future__ import annotations
+
+import itertools
+
+import matplotlib.pyplot as plt
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from gencourse import figures, studies
+from gencourse.figures import measuring
+from gencourse.figures.style import for_a_phone
+
+TASKS = {
+    "redraw\n(error)": ("reconstruction_error", False),
+    "draw\n(distance)": ("classifier_distance_2000", False),
+    "good ones\n(precision)": ("precision", True),
+    "all kinds\n(recall)": ("recall", True),
+    "5000 labels\n(probe)": ("probe_accuracy", True),
+}
+
+
+def words(figure: Figure) -> list[tuple[str, Bbox]]:
+    """Each text of a figure and the box that it fills."""
+    figure.canvas.draw()
+    texts = [
+        text
+        for axis in figure.axes
+        for text in [*axis.texts, *axis.get_xticklabels(), *axis.get_yticklabels()]
+        if text.get_text() and text.get_visible()
+    ]
+    # of the words alone: an annotation's own method counts its line, too
+    return [(text.get_text(), Text.get_window_extent(text)) for text in texts]
+
+
+@pytest.mark.parametrize("name", ["task_chart", "panel_points"])
+def test_no_word_covers_another(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(measuring, "show", lambda: drawn.append(plt.gcf()))
+    rows = studies.read("panel_clothes")
+    with for_a_phone():
+        if name == "task_chart":
+            figures.task_chart(rows, TASKS)
+        else:
+            figures.panel_points(
+                rows,
+                "reconstruction_error",
+                "classifier_distance_2000",
+                ("error", "distance"),
+                studies.BASELINES,
+            )
+    covered = [
+        (one, other)
+        for (one, box), (other, second) in itertools.combinations(words(drawn[0]), 2)
+        if box.padded(-1).overlaps(second.padded(-1))
+    ]
+    plt.close(drawn[0])
+    assert covered == []
