@@ -1,4 +1,4 @@
-"""Charts with many words: on a phone, no two of them cover each other."""
+"""Drawings with many words: on a phone, no two of them cover each other, and none makes the drawing wider."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import itertools
 
 import matplotlib.pyplot as plt
 import pytest
+import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from gencourse import figures, studies
-from gencourse.figures import measuring
-from gencourse.figures.style import for_a_phone
+from gencourse.data import ring
+from gencourse.figures import gan, measuring
+from gencourse.figures.style import PHONE, for_a_phone
 
 TASKS = {
     "redraw\n(error)": ("reconstruction_error", False),
@@ -57,5 +59,20 @@ def test_no_word_covers_another(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         for (one, box), (other, second) in itertools.combinations(words(drawn[0]), 2)
         if box.padded(-1).overlaps(second.padded(-1))
     ]
+    wide = drawn[0].get_tightbbox().width
     plt.close(drawn[0])
     assert covered == []
+    assert wide <= PHONE + 0.1
+
+
+def test_titles_beside_each_other_make_no_drawing_wider(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(gan, "show", lambda: drawn.append(plt.gcf()))
+    points = torch.zeros(10, 2)
+    with for_a_phone():
+        figures.point_clouds(
+            {"momentum 0.9, a third of the way": points, "with R1, at the end": points}, ring(80)
+        )
+    wide = drawn[0].get_tightbbox().width
+    plt.close(drawn[0])
+    assert wide <= PHONE + 0.1
