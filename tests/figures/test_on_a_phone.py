@@ -71,8 +71,9 @@ def test_titles_beside_each_other_make_no_drawing_wider(monkeypatch: pytest.Monk
     points = torch.zeros(10, 2)
     with for_a_phone():
         figures.point_clouds(
-            {"momentum 0.9, a third of the way": points, "with R1, at the end": points}, ring(80)
+            {"momentum 0.9, a third of the way": points, "momentum 0.5 and R1, at the end": points}, ring(80)
         )
     wide = drawn[0].get_tightbbox().width
+    left, right = (Text.get_window_extent(axis.title) for axis in drawn[0].axes)
     plt.close(drawn[0])
-    assert wide <= PHONE + 0.1
+    assert wide <= PHONE + 0.1 and not left.overlaps(right)
