@@ -25,10 +25,10 @@ from gencourse.commands.doctor import Finding
 from gencourse.commands.holes import HOLES, hole
 from gencourse.commands.names import DATA, METHODS, RUN_FILES, complete_data, complete_method
 from gencourse.commands.pictures import Source
-from gencourse.commands.runs import write_whole
 from gencourse.commands.settings import build, class_of, read_settings, settings_of
 from gencourse.data import load
 from gencourse.data.sources import _LOADERS
+from gencourse.files import write_whole
 from gencourse.networks import Augment
 from gencourse.training import Method, read_checkpoint
 from gencourse.training.processes import _reached

@@ -110,8 +110,8 @@ def _write(found: Trained, answer: dict[str, Any]) -> None:
         write_history,
         write_page,
         write_pictures,
-        write_whole,
     )
+    from gencourse.files import write_whole
     from gencourse.training import History, read_checkpoint
 
     assert found.folder is not None

@@ -7,14 +7,12 @@ import csv
 import html
 import io
 import json
-import os
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import torch
 from torch import Tensor
@@ -23,6 +21,7 @@ from gencourse.commands.names import METHODS
 from gencourse.commands.pictures import Source, largest
 from gencourse.data import ImageDataset, save_picture
 from gencourse.errors import need_path, shown
+from gencourse.files import write_whole
 from gencourse.methods import load, load_trained, trained_names
 from gencourse.training import History, Method, seeded
 
@@ -37,7 +36,6 @@ __all__ = [
     "write_history",
     "write_page",
     "write_pictures",
-    "write_whole",
 ]
 
 CHECKPOINT, CONFIG, EVALUATION = "run.safetensors", "config.json", "evaluation.json"
@@ -130,17 +128,6 @@ def _guess(method: Method, data: str | None) -> Source:
 
 
 # ---- what a run leaves -----------------------------------------------------------------------------------
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file all or nothing: on a full disk, or when it is interrupted, the old one stays as it was."""
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-    try:
-        # a file's name may hold what is no text: so written, JSON reads it again
-        part.write_bytes(text.encode("utf-8", "backslashreplace"))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:

@@ -7,10 +7,10 @@ import posixpath
 import re
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from gencourse.errors import need_kind, need_path
 from gencourse.exercises.engine import exercise
+from gencourse.files import write_whole
 
 __all__ = [
     "BEGIN",
@@ -128,12 +128,8 @@ def write_notebook(notebook: dict[str, Any], target: Path) -> Path:
     if target.exists():
         raise FileExistsError(f"{target} exists and may hold answers: give another folder, or move it away.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{uuid4().hex}.part")
-    try:  # all or nothing: half a notebook would be taken for one that holds answers
-        part.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    # half a notebook would be taken for one that holds answers
+    write_whole(target, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
     return target
 
 

@@ -58,26 +58,12 @@ _NAMESPACES: tuple[ModuleType | type, ...] = (
 )
 _ROOMS = "gencourse.losses", "gencourse.evaluation", "gencourse.networks", "gencourse.exercises"
 # what a learner may reach for, beside the above; functions and classes are put back, values of modules are not
-_LIBRARY = {
-    *(
-        "torch.nn",
-        "torch.nn.init",
-        "torch.nn.utils",
-        "torch.optim",
-        "torch.optim.lr_scheduler",
-        "torch.distributions",
-    ),
-    *(
-        "torch.distributions.kl",
-        "torch.special",
-        "torch.fft",
-        "torch.autograd",
-        "torch.autograd.graph",
-        "torch.func",
-    ),
-    *("torch.utils.data", "torchvision.utils", "numpy.linalg", "numpy.fft", "json", "warnings", "itertools"),
-    *("functools", "copy"),
-}
+_LIBRARY = (
+    "torch.nn", "torch.nn.init", "torch.nn.utils", "torch.optim", "torch.optim.lr_scheduler", "torch.distributions",
+    "torch.distributions.kl", "torch.special", "torch.fft", "torch.autograd", "torch.autograd.graph", "torch.func",
+    "torch.utils.data", "torchvision.utils", "numpy.linalg", "numpy.fft", "json", "warnings", "itertools",
+    "functools", "copy",
+)  # fmt: skip
 _CHANGEABLE = 1 << 9  # CPython's mark of a class that was made by a class statement
 _MOST_PRINTED = 20_000  # characters: a print in an endless loop would bring a notebook down
 _OF_SYS = "stdin", "stdout", "stderr", "displayhook", "excepthook", "setrecursionlimit"

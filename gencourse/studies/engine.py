@@ -7,7 +7,6 @@ recorded table and re-runs one row. Only runs that happened are recorded.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 
 import torch
 
+from gencourse.files import write_whole
 from gencourse.presets import preset
 
 __all__ = ["RESULTS", "Study", "StudyState", "overview", "read", "reproduce"]
@@ -179,10 +179,8 @@ def reproduce(study: Study, folder: str | Path = RESULTS, *, report: Callable[[s
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
-    part.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, f"[\n{lines}\n]\n")
 
 
 def _processor() -> str:
