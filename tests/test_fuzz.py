@@ -450,7 +450,7 @@ TABLE: dict[str, dict[str, Callable[[], dict[str, Any]]]] = {
             rows=[{"problem": "p", "searcher": "s", "after_1": 2.0, "trial_1": 2.0}],
             labels={"p": "error"},
         ),
-        "distance_line": lambda: dict(distances={"a": {100: 3.0, 200: 2.0}}, limits={"a": 1.0}),
+        "distance_line": lambda: dict(distances={"a": {100: 3.0, 200: 2.0}}, lines={"a": (1.0, 200.0)}),
         "panel_points": lambda: dict(
             rows=[{"method": "a", "error": 2.0, "distance": 9.0}], across="error", up="distance"
         ),

@@ -196,35 +196,39 @@ def _task_column(
 
 
 @drawn
-def distance_line(distances: Mapping[str, Mapping[int, float]], limits: Mapping[str, float]) -> None:
+def distance_line(
+    distances: Mapping[str, Mapping[int, float]], lines: Mapping[str, tuple[float, float]]
+) -> None:
     """Distances against 1/N, and the lines of eq. (7.3) that lead to infinitely many samples.
 
     Args:
         distances: name of a set to N and the distance that was measured with N samples.
-        limits: name to where its line meets the axis.
+        lines: name to the limit and the slope c of its line, limit + c/N, as `extrapolated_distance` gives them.
 
     Raises:
-        ValueError: a number is not finite, an N is not positive, or a set has no limit.
+        ValueError: a number is not finite, an N is not positive, or a set has no line.
     """
     need_named("distances", distances, "names to {N: distance}")
-    need_named("limits", limits, "names to numbers")
+    need_named("lines", lines, "names to (limit, slope)")
     with style():
         _, axis = chart(6.2, 3.8)
         for (name, points), colour in zip(
             distances.items(), (_BLUE, _RED, _AMBER, _GREY) * len(distances), strict=False
         ):
             need_kind(f"distances[{name!r}]", points, Mapping, "a dictionary of N to distance")
-            if name not in limits:
-                raise ValueError(f"limits has no {name!r}: give one for each set of distances.")
-            need_number(f"limits[{name!r}]", limits[name])
+            if name not in lines:
+                raise ValueError(f"lines has no {name!r}: give one for each set of distances.")
+            need_pair(f"lines[{name!r}]", lines[name], "a limit and a slope")
+            limit, slope = lines[name]
+            need_number(f"lines[{name!r}], the limit,", limit)
+            need_number(f"lines[{name!r}], the slope,", slope)
             for n, value in points.items():
                 need_number(f"distances[{name!r}], an N,", n, above=0)
                 need_number(f"distances[{name!r}][{n}]", value)
             x = [1 / n for n in points]
             axis.plot(x, list(points.values()), "o", color=colour, label=name)
             far = max(x, default=0.0)
-            end = points[min(points)] if points else limits[name]
-            axis.plot([0, far], [limits[name], end], color=colour, lw=1)
+            axis.plot([0, far], [limit, limit + slope * far], color=colour, lw=1)
         axis.set(xlabel="1 / N, samples in a set", ylabel="distance", xlim=(0, None))
         axis.legend()
         plt.tight_layout()

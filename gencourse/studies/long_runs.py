@@ -202,6 +202,7 @@ MAE_LONG = Study(
     name="mae_long",
     settings=tuple({"start": "32 passes", "seed": s} for s in range(3)),
     run=passes,
+    chapters=(5,),
 )
 
 GAN_LONG = Study(

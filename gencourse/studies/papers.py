@@ -28,8 +28,8 @@ PENALTIES: dict[str, dict[str, float]] = {
 def parzen(source: str, seed: int) -> dict[str, float]:
     """The Parzen estimate of the old tables, eq. (2.25), for ten thousand pictures from four sources.
 
-    The width is chosen among twenty on a thousand training pictures that are used for nothing else, and the estimate
-    taken on the test pictures.
+    The width is chosen among twenty on a thousand training pictures that no kernel stands on (the two networks had
+    trained on them), and the estimate taken on the test pictures.
 
     Args:
         source: "GAN" or "AAE", the networks that ship with the course; "training pictures"; or "centres of

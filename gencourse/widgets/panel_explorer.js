@@ -5,7 +5,7 @@
 
 // ---- numbers -------------------------------------------------------------------------------------------
 
-// A logarithmic axis is for numbers that spread over more than a factor of 20. A zero stands at its lower end.
+// A logarithmic axis is for numbers that spread over more than a factor of 20. Zero and less stand at its lower end.
 export function isLogarithmic(values) {
   const positive = values.filter((value) => value > 0);
   return positive.length > 1 && Math.max(...positive) > 20 * Math.min(...positive);
@@ -37,7 +37,7 @@ export function axis(middles, halves) {
     const [from, to] = [low - room, high + room];
     return { share: (value) => (value - from) / (to - from), marks: ticks(from, to) };
   }
-  const least = Math.min(...middles.filter((value) => value > 0)), zero = middles.includes(0);
+  const least = Math.min(...middles.filter((value) => value > 0)), zero = middles.some((middle) => middle <= 0);
   const low = Math.min(...middles.map((middle, i) => middle - halves[i]).filter((end) => end > least / 2), least);
   const high = Math.max(...middles.map((middle, i) => middle + halves[i]));
   const room = 0.07 * Math.log10(high / low), from = Math.log10(low) - (zero ? 3 : 1) * room, to = Math.log10(high) + room;

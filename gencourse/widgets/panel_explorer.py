@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,19 @@ _OFFERED = {
     "psnr": ("PSNR in dB", False, "redraw a picture"),
     "ssim": ("SSIM", False, "redraw a picture"),
     "classifier_distance_2000": ("classifier distance, 2000 draws", True, "draw a new picture"),
+    "kernel_distance_2000": ("kernel distance, 2000 draws", True, "draw a new picture"),
     "precision": ("precision", False, "draw a new picture"),
     "recall": ("recall", False, "draw a new picture"),
+    "entropy": ("entropy of drawn classes", False, "draw a new picture"),
+    "copied": ("share of copies", True, "draw a new picture"),
+    "code_two_sample_accuracy": ("judge of codes, accuracy", True, "match a law of codes"),
     "probe_accuracy_100": ("probe accuracy, 100 labels", False, "give features"),
+    "probe_accuracy_1000": ("probe accuracy, 1000 labels", False, "give features"),
     "probe_accuracy": ("probe accuracy, all labels", False, "give features"),
     "purity": ("purity of clusters", False, "give features"),
     "anomaly_auroc": ("AUROC of anomalies", False, "tell anomalies"),
     "training_seconds": ("seconds of training", True, "say how long it trained"),
+    "pictures_per_second": ("pictures a second, used", False, "say how fast it is"),
     "parameters": ("parameters", True, "say how many parameters it has"),
 }
 _DIGITS = 5  # significant ones, of all numbers that are sent
@@ -180,7 +187,9 @@ def _numbers(
             f"rows has {figure} of {shown(method)} for {len(found)} of {len(seeds)} seeds: give it for all or none."
         )
     for value in found:
-        need_number(f"rows: {figure} of {shown(method)}", value, least=0)
+        # an estimate without bias falls below zero now and then
+        least = -math.inf if figure.startswith("kernel") else 0
+        need_number(f"rows: {figure} of {shown(method)}", value, least=least)
     return [float(value) for value in found] or None
 
 

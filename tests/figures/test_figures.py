@@ -262,7 +262,10 @@ def test_figures_of_chapter_seven() -> None:
     figures.task_chart([*rows, *half], {"first": ("error", False), "second": ("distance", True)})
     texts = [t.get_text() for t in plt.gcf().axes[0].texts]
     assert texts == ["3", "4", "5", "8", "8", "–"]
-    figures.distance_line({"a": {100: 3.0, 200: 2.0}}, {"a": 1.0})
+    figures.distance_line({"a": {100: 3.1, 200: 2.0}}, {"a": (1.0, 200.0)})
+    (line,) = [line for line in plt.gcf().axes[0].lines if line.get_linestyle() == "-"]
+    # the line that was fitted, and not one through a point
+    assert list(line.get_xdata()) == [0, 0.01] and list(line.get_ydata()) == pytest.approx([1.0, 3.0])
     searches = [
         {
             "problem": p,
@@ -288,5 +291,5 @@ def test_figures_of_chapter_seven() -> None:
         figures.panel_points(rows, "error", "speed")
     with pytest.raises(ValueError, match="rows has no 'speed', which tasks"):
         figures.task_chart(rows, {"fast": ("speed", True)})
-    with pytest.raises(ValueError, match="limits has no 'a'"):
-        figures.distance_line({"a": {100: 3.0}}, {"b": 1.0})
+    with pytest.raises(ValueError, match="lines has no 'a'"):
+        figures.distance_line({"a": {100: 3.0}}, {"b": (1.0, 200.0)})

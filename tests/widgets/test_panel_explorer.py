@@ -54,7 +54,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Any:
         "  less: places([3, null, 1, 3], true), more: places([3, null, 1, 3], false),\n"
         "  ordered: ordered([3, null, 1, 2]), words: [12345.6, 0.12345, 999.9, 0].map(told),\n"
         "  even: of(axis([2, 4], [1, 0]), [2, 3, 4]), tens: of(axis([1, 1000], [0, 0]), [1, 10, 100, 1000]),\n"
-        "  zero: of(axis([0, 1, 1000], [0, 5, 0]), [0, -4, 1, 1000]), one: of(axis([5], [0]), [5]),\n"
+        "  zero: of(axis([0, 1, 1000], [0, 5, 0]), [0, -4, 1, 1000]),\n"
+        "  below: of(axis([-0.5, 1, 1000], [0, 0, 0]), [-0.5, 1, 1000]), one: of(axis([5], [0]), [5]),\n"
         "}));\n",
         encoding="utf-8",
     )
@@ -80,8 +81,10 @@ def test_an_axis_is_logarithmic_above_a_factor_of_twenty(ran: Any) -> None:
 def test_a_zero_stands_at_the_end_of_a_logarithmic_axis(ran: Any) -> None:
     shares = ran["zero"]["shares"]
     assert shares[:2] == [0, 0] and 0.05 < shares[2] < shares[3] < 1
-    assert ran["zero"]["marks"][0] == ["0", 0]
-    for kind in ("even", "tens", "zero", "one"):
+    assert ran["zero"]["marks"][0] == ran["below"]["marks"][0] == ["0", 0]
+    # an estimate without bias may fall below zero
+    assert ran["below"]["shares"][0] == 0 < ran["below"]["shares"][1] < ran["below"]["shares"][2]
+    for kind in ("even", "tens", "zero", "below", "one"):
         assert all(0 <= share <= 1 for share in ran[kind]["shares"]), kind
         assert all(0 <= share <= 1 for _, share in ran[kind]["marks"]), kind
 
