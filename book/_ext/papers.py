@@ -176,8 +176,8 @@ TABLES = (
             "Ours are the small networks that ship with the course, after four and three passes.",
             "The width is chosen on a thousand pictures: theirs on a validation set, ours on training pictures that "
             "no kernel stands on, but that GAN and AAE had seen. The last row says what a slightly other width does.",
-            "A public repetition of the AAE's protocol, in PaddlePaddle, found 345, 298 and 232 nats for three readings "
-            "of what the paper leaves open (dropout, sizes). So nobody should promise 340.",
+            "A public repetition of the AAE's protocol, in PaddlePaddle, found 345, 298 and 232 nats for three ways to "
+            "read what the paper leaves open (dropout, sizes). So nobody should promise 340.",
             "The measure ranks wrongly {cite}`theis2016note`. By this protocol ten thousand real training pictures get "
             "less than the paper's AAE, and a thousand centres of k-means, which are no samples, as much as they.",
         ),

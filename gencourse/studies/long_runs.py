@@ -209,6 +209,7 @@ GAN_LONG = Study(
     name="gan_long",
     settings=tuple({"variant": v, "seed": s} for s in range(3) for v in ("R1", "plain", "batch norm")),
     run=gan_long,
+    chapters=(2,),
 )
 
 AAE_LONG = Study(
