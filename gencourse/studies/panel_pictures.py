@@ -60,14 +60,14 @@ def record_pictures(
     share: float = 1.0,
     methods: tuple[str, ...] = (*LEARNT, *BASELINES),
 ) -> None:
-    """Train the panel's methods and save what they make, beside what is saved of other data.
+    """Train the panel's methods and save what they make, beside what is saved of other data and other methods.
 
     Args:
         data: name of the data set.
         path: the file.
         seed: of everything that is drawn.
         share: of the panel's budget.
-        methods: those to train.
+        methods: those to train. With fewer than all, give the seed and the share that the others had.
 
     Raises:
         ValueError: there is no such data set.
@@ -77,11 +77,12 @@ def record_pictures(
     train = load(data).take(sizes.train_images)
     x = _of_each_class(load(data, split="test")).x
     made = {"pictures": x.mul(255).round().to(torch.uint8)}
+    stale = (f"{data}/pictures", *(f"{data}/{name}/" for name in methods))
     for name in methods:
         method, _ = panel_method(name, train, seed, share)
         made |= {f"{name}/{kind}": rows for kind, rows in strips(method, x, seed).items()}
     tensors, facts = read_checkpoint(path) if Path(path).exists() else ({}, {})
-    tensors = {name: kept for name, kept in tensors.items() if not name.startswith(f"{data}/")}
+    tensors = {name: kept for name, kept in tensors.items() if not name.startswith(stale)}
     tensors |= {f"{data}/{name}": rows for name, rows in made.items()}
     shown = b"".join(tensors[f"{d}/pictures"].numpy().tobytes() for d in DATA if f"{d}/pictures" in tensors)
     of_data = {
@@ -110,8 +111,10 @@ def _of_each_class(test: ImageDataset) -> ImageDataset:
 
 
 if __name__ == "__main__":
-    chosen = [name for name in sys.argv[1:] if name in DATA]
-    budget = [float(word) for word in sys.argv[1:] if word not in DATA]
-    for name in chosen or DATA:
-        record_pictures(name, share=budget[0] if budget else 1.0)
+    given = sys.argv[1:]
+    every = (*LEARNT, *BASELINES)
+    budget = [float(word) for word in given if word not in (*DATA, *every)]
+    for name in [word for word in given if word in DATA] or DATA:
+        asked = tuple(word for word in given if word in every) or every
+        record_pictures(name, share=budget[0] if budget else 1.0, methods=asked)
         print(f"{name}: saved in {PANEL_PICTURES}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from gencourse.data import ImageDataset, load
 from gencourse.evaluation import nearest_neighbours
 from gencourse.studies import BASELINES, LEARNT, chimeras, left_out, panel_method, panel_row
+from gencourse.studies.panel_pictures import record_pictures
+from gencourse.training import read_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +91,15 @@ def test_the_class_that_is_left_out_is_never_seen_in_training(monkeypatch: pytes
     assert seen == [([0, 2, 3, 4, 5, 6, 7, 8, 9], 0.1)]
     # a one is near to something in every other digit; a zero is not
     assert left_out("memory", 0, 0)["auroc"] > 0.8 > found
+
+
+def test_pictures_of_one_method_are_recorded_anew_beside_those_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "pictures.safetensors"
+    record_pictures("mnist", path, methods=("PCA", "k-means"))
+    before, _ = read_checkpoint(path)
+    record_pictures("mnist", path, seed=1, methods=("k-means",))
+    after, facts = read_checkpoint(path)
+    assert set(before) == set(after) and facts["mnist"]["seed"] == 1
+    assert torch.equal(before["mnist/PCA/redrawn"], after["mnist/PCA/redrawn"])
+    assert not torch.equal(before["mnist/k-means/drawn"], after["mnist/k-means/drawn"])
+    assert "mnist/PCA/drawn" not in after  # it cannot draw
