@@ -51,6 +51,18 @@ class Study:
         """Those of the rows that were recorded with these settings."""
         return [row for row in rows if all(row.get(name) == value for name, value in settings.items())]
 
+    def ordered(self, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows in the order of the settings, whenever each was run; those of no setting come last."""
+        rows = list(rows)
+        places = [
+            next(
+                (i for i, settings in enumerate(self.settings) if self.rows_of(settings, [row])),
+                len(self.settings),
+            )
+            for row in rows
+        ]
+        return [row for _, row in sorted(zip(places, rows, strict=True), key=lambda pair: pair[0])]
+
 
 @dataclass(frozen=True)
 class StudyState:
@@ -172,8 +184,9 @@ def reproduce(study: Study, folder: str | Path = RESULTS, *, report: Callable[[s
             "date": date.today().isoformat(),
         }
         rows.append({**settings, **{k: float(f"{v:.6g}") for k, v in result.items()}, **facts})
-        _write(path, rows)
         report(f"{study.name} {number}/{len(study.settings)}: {rows[-1]}")
+        rows = study.ordered(rows)
+        _write(path, rows)
     return path
 
 

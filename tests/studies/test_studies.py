@@ -50,6 +50,19 @@ def test_an_interrupted_study_goes_on_where_it_stopped(tmp_path: pathlib.Path) -
     assert read("toy", tmp_path)[0]["preset"] == "smoke"
 
 
+def test_rows_lie_in_the_order_of_the_settings_whenever_they_were_run(tmp_path: pathlib.Path) -> None:
+    """A study may get a setting more in its middle; a chapter's tables and charts follow the record's order."""
+
+    def toy(*names: str) -> Study:
+        return Study("toy", tuple({"name": name} for name in names), lambda name: {"value": len(name)})
+
+    reproduce(toy("first", "last"), tmp_path, report=silent)
+    reproduce(toy("first", "between", "last"), tmp_path, report=silent)
+    assert [row["name"] for row in read("toy", tmp_path)] == ["first", "between", "last"]
+    reproduce(toy("last", "new"), tmp_path, report=silent)
+    assert [row["name"] for row in read("toy", tmp_path)] == ["last", "new", "first", "between"]
+
+
 def test_a_missing_or_damaged_record_says_what_to_do(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FileNotFoundError, match="gencourse reproduce toy"):
         read("toy", tmp_path)
