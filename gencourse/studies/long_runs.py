@@ -196,6 +196,7 @@ FEW_LABELS_LONG = Study(
     name="few_labels_long",
     settings=tuple({"labels": n, "seed": s} for s in range(3) for n in (100, 1000)),
     run=few_labels_long,
+    chapters=(4,),
 )
 
 MAE_LONG = Study(
