@@ -380,6 +380,7 @@ CURVES: tuple[tuple[str, str, float, int], ...] = (  # study, measurement, facto
     ("cluster_codes", "mixture_30", POINT, 1),
     ("few_labels_long", "error", POINT, 1),
     ("aae_long", "error", 1, 1),
+    ("aae_long", "two_sample", 1, 2),
     ("aae_long", "distance", 1, 0),
     ("gan_long", "distance", 1, 0),
     ("gan_long", "precision", 1, 2),

@@ -221,4 +221,5 @@ AAE_LONG = Study(
         for s in range(3)
     ),
     run=aae_long,
+    chapters=(4,),
 )
