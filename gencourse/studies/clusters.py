@@ -253,4 +253,5 @@ CLUSTER_CODES = Study(
     name="cluster_codes",
     settings=tuple({"codes": c, "seed": s} for c in ("matched", "unmatched") for s in range(3)),
     run=cluster_codes,
+    chapters=(4,),
 )
