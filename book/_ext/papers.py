@@ -214,8 +214,8 @@ TABLES = (
             "this at the start: clusters of an AAE's matched codes, from which the clustering AAE goes on by itself.",
             "At K = 16 a slower judge of labels takes some points off the error of a hard label, with every seed, and "
             "k-means stays ahead. A penalised judge does not help.",
-            "On codes that nothing matched, of the same network without a judge, a mixture does as well as the taught AAE "
-            "and better than on matched codes: the match costs clusters.",
+            "On codes that nothing matched, of the same network without a judge, a mixture does as well as the taught "
+            "AAE, and better than on matched codes: the match costs clusters.",
             "What the paper's own runs have in addition, beside far more passes, we do not know.",
         ),
     ),
