@@ -139,10 +139,12 @@ def task_chart(
     # a phone has room for four columns beside the names: the others stand below them
     columns = _ON_A_PHONE if on_a_phone() else max(1, len(titles))
     parts = [titles[i : i + columns] for i in range(0, len(titles), columns)]
+    # a long name would take the columns' room
+    names = [name.replace(" + ", "\n+ ") if on_a_phone() else name for name in methods]
     with style():
         size = (1.7 + 1.25 * len(titles), 0.9 + 0.36 * len(methods))
         if on_a_phone():
-            size = (PHONE, len(parts) * (1.1 + 0.28 * len(methods)))
+            size = (PHONE, len(parts) * (1.1 + 0.31 * len(methods)))
         _, axes = plt.subplots(len(parts), 1, figsize=size, squeeze=False)
         for axis, part in zip(axes[:, 0], parts, strict=True):
             for column, title in enumerate(part):
@@ -150,7 +152,7 @@ def task_chart(
             axis.set(xlim=(0, columns), ylim=(len(methods), 0))
             turned = 90 if on_a_phone() else 0
             axis.set_xticks([c + 0.5 for c in range(len(part))], part, fontsize=9, rotation=turned)
-            axis.set_yticks([m + 0.5 for m in range(len(methods))], methods, fontsize=9)
+            axis.set_yticks([m + 0.5 for m in range(len(methods))], names, fontsize=9, linespacing=0.9)
             axis.xaxis.tick_top()
             axis.tick_params(length=0)
             axis.grid(False)
